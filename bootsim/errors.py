@@ -1,0 +1,66 @@
+"""The errors that bootsim raises on purpose.
+
+Each message is one line that says where (file:line, node path, address, pc), what was found and
+what was expected. `exit_code` is what the command line ends with (design: 1 found a problem in what
+was run, 2 bad input).
+"""
+
+from __future__ import annotations
+
+
+class BootsimError(Exception):
+    """Bad input, or a request that cannot be carried out."""
+
+    exit_code = 2
+
+
+class DeviceTreeError(BootsimError):
+    """A DTS or DTB that cannot be used."""
+
+
+class MemoryAccessError(BootsimError):
+    """A physical address range that no RAM bank holds."""
+
+
+class MachineFault(BootsimError):
+    """The emulated CPU could not go on: what it did, where, and in which mode."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        pc: int,
+        mode: str,
+        address: int | None = None,
+        access: str | None = None,
+        instruction: str | None = None,
+    ) -> None:
+        self.cause = cause
+        self.pc = pc
+        self.mode = mode
+        self.address = address
+        self.access = access
+        self.instruction = instruction
+        parts = [f"{cause} at pc {pc:#010x}"]
+        if instruction:
+            parts.append(f"`{instruction}`")
+        if access is not None and address is not None:
+            parts.append(f"{access} of {address:#010x}")
+        elif address is not None:
+            parts.append(f"address {address:#010x}")
+        parts.append(f"mode {mode}")
+        super().__init__(", ".join(parts))
+
+
+class KernelPanic(BootsimError):
+    """The model kernel stopped as Linux's panic() does; the message is the kernel's own."""
+
+    exit_code = 1
+
+
+class DriverError(BootsimError):
+    """A driver under replay raised, or asked the kernel for the impossible."""
+
+    exit_code = 1

@@ -1,0 +1,210 @@
+"""What a boot did: typed events, in order, numbered from 0.
+
+Sources (the model kernel, a real kernel, a recorded log) emit events; views read them. An event
+says what happened, never how it is worded: log lines are formatted from events by those who print.
+Addresses and sizes are bytes, pfns are page frame numbers; `caller` is the function that the
+kernel would name as `_RET_IP_`, without offset where none is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from bootsim.errors import BootsimError
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; `kind` names the type in JSON."""
+
+    kind: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Event):
+    """The boot has come past a named point: the function `name` has returned."""
+
+    kind: ClassVar[str] = "stage"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Printk(Event):
+    """One record of the kernel's log. `level` is 0 (emerg) to 7 (debug)."""
+
+    kind: ClassVar[str] = "printk"
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemblockRange(Event):
+    """A memblock function that adds, removes, reserves, frees or marks [base, base + size).
+
+    Emitted at the call, before the tables change, as the kernel logs it. `function` is the
+    kernel's name of it (memblock_add, memblock_reserve, ...). `debug` says whether memblock=debug
+    was on, and so whether the kernel logged it.
+    """
+
+    kind: ClassVar[str] = "memblock"
+    function: str
+    base: int
+    size: int
+    flags: int
+    nid: int
+    caller: str
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemblockFailure(Event):
+    """The memblock function of the event before could not do it; `errno` is negative."""
+
+    kind: ClassVar[str] = "memblock_failure"
+    function: str
+    base: int
+    size: int
+    errno: int
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemblockAlloc(Event):
+    """A memblock allocation that returns a virtual address (memblock_alloc_try_nid and relatives).
+
+    Emitted at the call, before the range is found and reserved, as the kernel logs it.
+    """
+
+    kind: ClassVar[str] = "memblock_alloc"
+    function: str
+    size: int
+    align: int
+    min_addr: int
+    max_addr: int
+    nid: int
+    caller: str
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemblockResize(Event):
+    """A region array was doubled: the new array of `max` regions lies at `base`, `size` bytes."""
+
+    kind: ClassVar[str] = "memblock_resize"
+    name: str
+    max: int
+    base: int
+    size: int
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping(Event):
+    """The kernel mapped [virt, virt + size) to physical memory at `phys` as `type` (MT_...)."""
+
+    kind: ClassVar[str] = "mapping"
+    virt: int
+    phys: int
+    size: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageAlloc(Event):
+    """The buddy allocator gave away 2**order pages at `pfn` of `zone`."""
+
+    kind: ClassVar[str] = "page_alloc"
+    pfn: int
+    order: int
+    zone: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageFree(Event):
+    """2**order pages at `pfn` came to the buddy allocator of `zone`."""
+
+    kind: ClassVar[str] = "page_free"
+    pfn: int
+    order: int
+    zone: str
+    caller: str
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    event.kind: event
+    for event in (
+        Stage,
+        Printk,
+        MemblockRange,
+        MemblockFailure,
+        MemblockAlloc,
+        MemblockResize,
+        Mapping,
+        PageAlloc,
+        PageFree,
+    )
+}
+
+
+class BootStopped(Exception):
+    """Raised where the boot was asked to stop; caught by who started the boot."""
+
+
+class Trace:
+    """The events of one boot.
+
+    `until` is an event's number: the boot stops once that event and all that it led to are done,
+    that is where the next one would come.
+    """
+
+    def __init__(self, *, until: int | None = None) -> None:
+        self.events: list[Event] = []
+        self.until = until
+
+    def emit(self, event: Event) -> None:
+        """Append `event`; raises BootStopped instead if it lies past the one to stop at."""
+        if self.until is not None and len(self.events) > self.until:
+            raise BootStopped
+        self.events.append(event)
+
+    @property
+    def stage(self) -> str | None:
+        """The last stage that the boot came past."""
+        for event in reversed(self.events):
+            if isinstance(event, Stage):
+                return event.name
+        return None
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, number: int) -> Event:
+        return self.events[number]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def to_json_lines(self) -> Iterator[str]:
+        """One JSON object an event, `number` and `kind` first."""
+        for number, event in enumerate(self.events):
+            yield json.dumps({"number": number, "kind": event.kind} | asdict(event))
+
+    @classmethod
+    def from_json_lines(cls, lines: Iterable[str]) -> Trace:
+        """Read back what to_json_lines wrote; raises BootsimError with the line's number."""
+        trace = cls()
+        for number, line in enumerate(lines, 1):
+            try:
+                trace.events.append(_event(json.loads(line)))
+            except (ValueError, TypeError, KeyError) as error:
+                raise BootsimError(f"trace line {number}: not an event: {error}") from error
+        return trace
+
+
+def _event(record: dict[str, Any]) -> Event:
+    cls = EVENT_TYPES[record["kind"]]
+    return cls(**{field.name: record[field.name] for field in fields(cls)})
