@@ -9,7 +9,7 @@ kernel would name as `_RET_IP_`, without offset where none is known.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
@@ -37,6 +37,14 @@ class Printk(Event):
 
     kind: ClassVar[str] = "printk"
     level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """What the model did not do, or could not know, where a real kernel would have acted."""
+
+    kind: ClassVar[str] = "note"
     text: str
 
 
@@ -102,6 +110,16 @@ class MemblockResize(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Use(Event):
+    """The kernel has named what it keeps in [base, base + size); later names are more telling."""
+
+    kind: ClassVar[str] = "use"
+    base: int
+    size: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping(Event):
     """The kernel mapped [virt, virt + size) to physical memory at `phys` as `type` (MT_...)."""
 
@@ -139,10 +157,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for event in (
         Stage,
         Printk,
+        Note,
         MemblockRange,
         MemblockFailure,
         MemblockAlloc,
         MemblockResize,
+        Use,
         Mapping,
         PageAlloc,
         PageFree,
@@ -158,18 +178,21 @@ class Trace:
     """The events of one boot.
 
     `until` is an event's number: the boot stops once that event and all that it led to are done,
-    that is where the next one would come.
+    that is where the next one would come. `sinks` are called with each event as it comes.
     """
 
     def __init__(self, *, until: int | None = None) -> None:
         self.events: list[Event] = []
         self.until = until
+        self.sinks: list[Callable[[Event], None]] = []
 
     def emit(self, event: Event) -> None:
         """Append `event`; raises BootStopped instead if it lies past the one to stop at."""
         if self.until is not None and len(self.events) > self.until:
             raise BootStopped
         self.events.append(event)
+        for sink in self.sinks:
+            sink(event)
 
     @property
     def stage(self) -> str | None:

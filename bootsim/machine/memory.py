@@ -77,6 +77,7 @@ class PhysMemory:
                 raise BootsimError(f"RAM banks {low} and {high} overlap")
         self.banks = tuple(self._map(bank, fill) for bank in ranges)
         self._bases = [bank.base for bank in self.banks]
+        self.bad_cells: list[tuple[int, int]] = []  # (address, mask of bits in the byte there)
 
     @staticmethod
     def _map(bank: Range, fill: int) -> Bank:
@@ -155,6 +156,12 @@ class PhysMemory:
             bank.view[last:end] = bytes(end - last)
         else:
             _fill(bank.view[start:end], 0)
+
+    def settle(self, addr: int, size: int) -> None:
+        """Let the faulty cells in [addr, addr + size) flip the bits that they do not hold."""
+        for cell, mask in self.bad_cells:
+            if addr <= cell < addr + size:
+                self.view(cell, 1)[0] ^= mask
 
     def __iter__(self) -> Iterator[Bank]:
         return iter(self.banks)

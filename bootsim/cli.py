@@ -1,0 +1,315 @@
+"""The command line: parse, call, print.
+
+Exit status: 0 done, 1 the boot died or a check found something, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootsim import __version__
+from bootsim.errors import BootsimError
+from bootsim.numbers import parse_number
+
+if TYPE_CHECKING:
+    from bootsim.boot import Boot
+    from bootsim.views import View
+
+
+class Number(click.ParamType):
+    """A number or size: decimal, 0x, or with a suffix K, M, G."""
+
+    name = "NUMBER"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        number = parse_number(value)
+        if number is None:
+            self.fail(f"'{value}' is no number: write 4096, 0x1000, 4K, 64M or 1G", param, ctx)
+        return number
+
+
+NUMBER = Number()
+FILE = click.Path(path_type=Path)
+
+_MACHINE_OPTIONS = (
+    click.option("--dts", type=FILE, help="Device tree source of the board to boot."),
+    click.option("--dtb", type=FILE, help="Device tree blob of the board to boot."),
+    click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
+    click.option("--initrd", type=FILE, help="File to load as initrd."),
+    click.option(
+        "--profile",
+        default="linux-5.0",
+        show_default=True,
+        help="Kernel to model: a profile's name or a .toml file.",
+    ),
+    click.option(
+        "--at",
+        metavar="STAGE|N",
+        help="Stop after this stage of the boot (`bootsim stages` lists them) or event number.",
+    ),
+    click.option("--phys-offset", type=NUMBER, help="Where the kernel takes RAM to begin."),
+    click.option("--dtb-addr", type=NUMBER, help="Where to load the device tree."),
+    click.option("--initrd-addr", type=NUMBER, help="Where to load the initrd."),
+    click.option(
+        "--ram-fill",
+        type=NUMBER,
+        default=0,
+        metavar="BYTE",
+        help="What each byte of RAM holds at power-on, 0 by default; 0xa5 makes zeroing visible.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON; addresses as numbers."),
+)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command which boots takes."""
+    for option in reversed(_MACHINE_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bootsim")
+def cli() -> None:
+    """See what an ARM32 Linux kernel does with physical memory before the buddy allocator.
+
+    Without --dts or --dtb, the board is a vexpress-a9 (V2P-CA9) with 1 GiB of RAM at 0x60000000.
+    Numbers are decimal, 0x or with a suffix: 64M, 1G.
+
+    \b
+    bootsim boot --append memblock=debug    the log of a boot, up to the buddy allocator
+    bootsim inspect map                     who owns which piece of RAM
+    bootsim inspect regions --at cmd_line   memblock's tables, early in the boot
+    bootsim replay driver.py                run a debug driver in the middle of setup_arch()
+    """
+
+
+@cli.command()
+@machine_options
+def boot(as_json: bool, **options: Any) -> None:
+    """Run the simulated boot: print the kernel's log, and what the buddy allocator got."""
+    from bootsim.views.summary import summary
+
+    booted = _boot(options, log=not as_json)
+    _print(summary(booted), as_json)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER.py...")
+@click.option(
+    "--hook",
+    metavar="STAGE",
+    help="Run the driver after this stage, instead of where it asks to (cmd_line by default).",
+)
+@machine_options
+def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: Any) -> None:
+    """Run debug drivers in Python at their hook in the boot, and print the log.
+
+    A driver is a file that defines `driver(kernel)`: it gets the model kernel, calls
+    kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK = "mem_init"
+    in the file moves it from its place right after the command line to another stage.
+    """
+    from bootsim.boot import load_driver
+    from bootsim.views.summary import summary
+
+    drivers = [load_driver(file, hook=hook) for file in files]
+    booted = _boot(options, log=not as_json, drivers=drivers)
+    if as_json:
+        _print(summary(booted), as_json)
+
+
+@cli.command()
+def stages() -> None:
+    """List the stages of the boot, in order, for --at and --hook."""
+    from bootsim.kernel.main import STAGES
+
+    width = max(map(len, STAGES))
+    for name, what in STAGES.items():
+        click.echo(f"{name:{width}}  {what}")
+
+
+@cli.group()
+def inspect() -> None:
+    """Look into the emulated memory of a boot, at its end or --at any point.
+
+    Addresses are physical; --virtual walks the guest's page tables.
+    """
+
+
+@inspect.command()
+@machine_options
+def regions(as_json: bool, **options: Any) -> None:
+    """memblock's regions: what is memory, what is reserved and by whom."""
+    from bootsim.views import memory
+
+    _print(memory.regions(_boot(options)), as_json)
+
+
+@inspect.command("map")
+@machine_options
+def memory_map(as_json: bool, **options: Any) -> None:
+    """A picture of RAM: who owns what."""
+    from bootsim.views import memory
+
+    _print(memory.memory_map(_boot(options)), as_json)
+
+
+@inspect.command()
+@click.argument("address", type=NUMBER)
+@click.argument("length", type=NUMBER, default=128)
+@click.option("--virtual", is_flag=True, help="ADDRESS is virtual.")
+@machine_options
+def hexdump(address: int, length: int, virtual: bool, as_json: bool, **options: Any) -> None:
+    """LENGTH bytes (128 by default) of RAM at ADDRESS."""
+    from bootsim.views import memory
+
+    _print(memory.hexdump(_boot(options), address, length, virtual=virtual), as_json)
+
+
+@inspect.command()
+@click.argument("address", type=NUMBER)
+@click.argument("count", type=NUMBER, default=16)
+@click.option("--virtual", is_flag=True, help="ADDRESS is virtual.")
+@machine_options
+def disasm(address: int, count: int, virtual: bool, as_json: bool, **options: Any) -> None:
+    """COUNT ARM instructions (16 by default) at ADDRESS."""
+    from bootsim.views import memory
+
+    _print(memory.disasm(_boot(options), address, count, virtual=virtual), as_json)
+
+
+@inspect.command()
+@click.argument("name", default="memblock", metavar="NAME")
+@machine_options
+def struct(name: str, as_json: bool, **options: Any) -> None:
+    """A C structure as it lies in RAM: memblock, zone or pglist_data."""
+    from bootsim.views import structs
+
+    _print(structs.struct(_boot(options), name), as_json)
+
+
+@inspect.command()
+@click.argument("pfn", type=NUMBER)
+@machine_options
+def page(pfn: int, as_json: bool, **options: Any) -> None:
+    """The struct page of page frame PFN, and who owns the page."""
+    from bootsim.views import structs
+
+    _print(structs.page(_boot(options), pfn), as_json)
+
+
+@inspect.command()
+@click.argument("address", type=NUMBER, required=False, metavar="[VA]")
+@machine_options
+def pagetable(address: int | None, as_json: bool, **options: Any) -> None:
+    """All mappings of the guest's page tables, or the walk for one virtual address."""
+    from bootsim.views import pagetable
+
+    _print(pagetable.pagetable(_boot(options), address), as_json)
+
+
+@inspect.command()
+@machine_options
+def buddyinfo(as_json: bool, **options: Any) -> None:
+    """Free blocks of each order, as /proc/buddyinfo has them."""
+    from bootsim.views import zones
+
+    _print(zones.buddyinfo(_boot(options).buddy), as_json)
+
+
+@inspect.command()
+@machine_options
+def zoneinfo(as_json: bool, **options: Any) -> None:
+    """The zones, in the form of /proc/zoneinfo."""
+    from bootsim.views import zones
+
+    _print(zones.zoneinfo(_boot(options).buddy), as_json)
+
+
+@inspect.command()
+@machine_options
+def iomem(as_json: bool, **options: Any) -> None:
+    """RAM and the kernel in it, in the form of /proc/iomem."""
+    from bootsim.views import memory
+
+    _print(memory.iomem(_boot(options)), as_json)
+
+
+def main() -> None:
+    """Run the command line and turn errors into one line and an exit status."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("bootsim: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except BootsimError as error:
+        click.echo(f"bootsim: {click.style('error', fg='red')}: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | None = None) -> Boot:
+    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
+    from bootsim.boot import Boot
+
+    dtb: Path | None = options["dtb"]
+    initrd: Path | None = options["initrd"]
+    at: str | None = options["at"]
+    machine = Boot(
+        dtb=_read(dtb) if dtb is not None else None,
+        dts=options["dts"],
+        name=str(dtb) if dtb is not None else None,
+        cmdline=options["append"],
+        initrd=_read(initrd) if initrd is not None else None,
+        profile=options["profile"],
+        dtb_addr=options["dtb_addr"],
+        initrd_addr=options["initrd_addr"],
+        phys_offset=options["phys_offset"],
+        drivers=drivers or (),
+        until=_event_or_stage(at),
+        ram_fill=options["ram_fill"],
+    )
+    try:
+        machine.run()
+    finally:
+        if log:
+            for line in machine.log:
+                click.echo(line)
+        for note in machine.notes:
+            click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
+    return machine
+
+
+def _event_or_stage(at: str | None) -> str | int | None:
+    number = parse_number(at) if at is not None else None
+    return at if number is None else number
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BootsimError(f"{path}: {error.strerror}") from error
+
+
+def _print(view: View, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(view.data))
+    else:
+        for line in view.lines:
+            click.echo(line)

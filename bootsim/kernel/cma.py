@@ -1,0 +1,134 @@
+"""CMA: regions that the buddy allocator may use until a device needs them in one piece.
+
+Linux: mm/cma.c, kernel/dma/contiguous.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.params import memparse
+
+if TYPE_CHECKING:
+    from bootsim.kernel.kernel import Kernel
+
+ENOMEM, EBUSY, EINVAL, ENOSPC = 12, 16, 22, 28
+U32_MASK = 0xFFFFFFFF
+_ARM_DMA_LIMIT = 0xFFFFFFFF  # no machine of these profiles restricts its DMA zone
+
+
+@dataclass(frozen=True, slots=True)
+class CmaArea:
+    """struct cma: base and size in bytes."""
+
+    name: str
+    base: int
+    size: int
+
+
+def cma_min_alignment(kernel: Kernel) -> int:
+    """Bytes that a CMA area's base and size are aligned to: the largest buddy block."""
+    return PAGE_SIZE << (kernel.profile.config.max_order - 1)
+
+
+def early_cma(kernel: Kernel, value: str | None) -> int:
+    """cma=size[@base[-limit]]; 0 or a negative errno."""
+    if value is None:
+        kernel.pr_err("cma: Config string not provided")
+        return -EINVAL
+    size, rest = memparse(value)
+    base = limit = 0
+    if rest.startswith("@"):
+        base, rest = memparse(rest[1:])
+        limit = memparse(rest[1:])[0] if rest.startswith("-") else base + size
+    kernel.cma_cmdline = (size & U32_MASK, base & U32_MASK, limit & U32_MASK)
+    return 0
+
+
+def dma_contiguous_reserve(kernel: Kernel) -> None:
+    """Reserve the default area: what cma= asks for, else the profile's size."""
+    size, base, limit, fixed = kernel.profile.config.cma_size, 0, _ARM_DMA_LIMIT, False
+    if kernel.cma_cmdline is not None:
+        size, base, cmdline_limit = kernel.cma_cmdline
+        fixed = base + size == cmdline_limit
+        limit = min(limit, cmdline_limit) if cmdline_limit else limit
+    if not size or kernel.cma_default_area is not None:
+        return
+    area = cma_declare_contiguous(kernel, base, size, limit, fixed=fixed, name="reserved")
+    if isinstance(area, CmaArea):
+        kernel.cma_default_area = area
+        dma_contiguous_early_fixup(kernel, area.base, area.size)
+
+
+def dma_contiguous_early_fixup(kernel: Kernel, base: int, size: int) -> None:
+    """Have dma_contiguous_remap map the area with pages (arch/arm/mm/dma-mapping.c)."""
+    kernel.dma_mmu_remap.append((base, size))
+
+
+def cma_declare_contiguous(
+    kernel: Kernel, base: int, size: int, limit: int, *, fixed: bool, name: str
+) -> CmaArea | int:
+    """Reserve `size` bytes at `base` (fixed) or below `limit`; the area, or a negative errno."""
+    memblock = kernel.memblock
+    memblock_end = memblock.end_of_DRAM()
+    highmem_start = kernel.virt_to_phys(kernel.limits.high_memory - 1) + 1
+
+    def failed(errno: int) -> int:
+        kernel.pr_err(f"cma: Failed to reserve {size >> 20} MiB")
+        return -errno
+
+    if len(kernel.cma_areas) == kernel.profile.config.max_cma_areas:
+        kernel.pr_err("cma: Not enough slots for CMA reserved regions!")
+        return -ENOSPC
+    if not size:
+        return -EINVAL
+    alignment = cma_min_alignment(kernel)
+    base = round_up(base, alignment) & U32_MASK
+    size = round_up(size, alignment) & U32_MASK
+    limit &= -alignment
+    fixed = fixed and base != 0
+    if fixed and base < highmem_start < base + size:
+        kernel.pr_err(
+            f"cma: Region at {base:#010x} defined on low/high memory boundary"
+            f" ({highmem_start:#010x})"
+        )
+        return failed(EINVAL)
+    if limit == 0 or limit > memblock_end:
+        limit = memblock_end
+    caller = "cma_declare_contiguous"
+    if fixed:
+        if memblock.is_region_reserved(base, size) or memblock.reserve(base, size, caller=caller):
+            return failed(EBUSY)
+    else:
+        found = 0
+        if base < highmem_start < limit:
+            found = memblock.alloc_range(size, alignment, highmem_start, limit)
+            limit = highmem_start
+        if not found:
+            found = memblock.alloc_range(size, alignment, base, limit)
+        if not found:
+            return failed(ENOMEM)
+        base = found
+    area = cma_init_reserved_mem(kernel, base, size, name)
+    if area is None:
+        memblock.phys_free(base, size, caller=caller)
+        return failed(EINVAL)
+    kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}")
+    return area
+
+
+def cma_init_reserved_mem(kernel: Kernel, base: int, size: int, name: str) -> CmaArea | None:
+    """Make the reserved [base, base + size) a CMA area; None where it cannot be one."""
+    if len(kernel.cma_areas) == kernel.profile.config.max_cma_areas:
+        kernel.pr_err("cma: Not enough slots for CMA reserved regions!")
+        return None
+    if not size or not kernel.memblock.is_region_reserved(base, size):
+        return None
+    if (base | size) & (cma_min_alignment(kernel) - 1):
+        return None
+    area = CmaArea(name, base, size)
+    kernel.cma_areas.append(area)
+    kernel.use(base, size, f"CMA area {name}")
+    return area

@@ -1,0 +1,189 @@
+"""Reservations at the start, zones in the middle, and the handover at the end.
+
+Linux: arch/arm/mm/init.c.
+"""
+
+from __future__ import annotations
+
+from bootsim.kernel.cma import dma_contiguous_reserve
+from bootsim.kernel.fdt import early_init_fdt_reserve_self
+from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
+from bootsim.kernel.memtest import early_memtest
+from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
+from bootsim.kernel.page_alloc import PageAllocator, PageLayout, ZoneSpan
+from bootsim.kernel.params import memparse
+
+U32_MASK = 0xFFFFFFFF
+_SWAPPER_PG_DIR_SIZE = 0x4000
+
+
+def early_initrd(kernel: Kernel, value: str | None) -> int:
+    """initrd=start,size in bytes; overrides what /chosen says."""
+    start, rest = memparse(value or "")
+    if rest.startswith(","):
+        kernel.phys_initrd_start = start & U32_MASK
+        kernel.phys_initrd_size = memparse(rest[1:])[0] & U32_MASK
+    return 0
+
+
+def arm_memblock_init(kernel: Kernel) -> None:
+    """Reserve all that is in use or promised before anything is allocated.
+
+    The machine's own hook is left out: none of the profile's machines has one.
+    """
+    text, end = kernel.pa_symbol("_stext"), kernel.pa_symbol("_end")
+    kernel.memblock.reserve(text, end - text, caller="arm_memblock_init")
+    kernel.use(text, end - text, "kernel image")
+    arm_initrd_init(kernel)
+    arm_mm_memblock_reserve(kernel)
+    if kernel.profile.features.reserve_dtb == "arm_memblock_init":
+        early_init_fdt_reserve_self(kernel)
+    early_init_fdt_scan_reserved_mem(kernel)
+    dma_contiguous_reserve(kernel)
+    kernel.memblock_dump_all()
+
+
+def arm_initrd_init(kernel: Kernel) -> None:
+    """Reserve the initrd, rounded outward to pages, unless it lies where it cannot."""
+    if not kernel.phys_initrd_size:
+        return
+    start = round_down(kernel.phys_initrd_start, PAGE_SIZE)
+    size = kernel.phys_initrd_size + kernel.phys_initrd_start - start
+    size = round_up(size, PAGE_SIZE) & U32_MASK
+    if not kernel.memblock.is_region_memory(start, size):
+        problem = "is not a memory region"
+    elif kernel.memblock.is_region_reserved(start, size):
+        problem = "overlaps in-use memory region"
+    else:
+        kernel.memblock.reserve(start, size, caller="arm_memblock_init")
+        kernel.use(start, size, "initrd")
+        return
+    kernel.pr_err(f"INITRD: 0x{start:08x}+0x{size:08x} {problem} - disabling initrd")
+
+
+def arm_mm_memblock_reserve(kernel: Kernel) -> None:
+    """Reserve the page table that head.S made (arch/arm/mm/mmu.c)."""
+    table = kernel.virt_to_phys(kernel.profile.swapper_pg_dir)
+    kernel.memblock.reserve(table, _SWAPPER_PG_DIR_SIZE, caller="arm_memblock_init")
+    kernel.use(table, _SWAPPER_PG_DIR_SIZE, "swapper_pg_dir")
+
+
+def bootmem_init(kernel: Kernel) -> None:
+    """Test memory where asked to, then make the zones and the memory map."""
+    kernel.memblock.allow_resize()
+    find_limits(kernel)
+    limits = kernel.limits
+    early_memtest(kernel, limits.min_low_pfn << PAGE_SHIFT, limits.max_low_pfn << PAGE_SHIFT)
+    zone_sizes_init(kernel)
+
+
+def find_limits(kernel: Kernel) -> None:
+    """The pfns that bound lowmem and all memory."""
+    memblock, limits = kernel.memblock, kernel.limits
+    limits.max_low_pfn = pfn_down(memblock.get_current_limit())
+    limits.min_low_pfn = pfn_up(memblock.start_of_DRAM())
+    limits.max_pfn = pfn_down(memblock.end_of_DRAM())
+
+
+def zone_sizes_init(kernel: Kernel) -> None:
+    """One node; its lowest zone is lowmem, HighMem what lies above."""
+    limits, config = kernel.limits, kernel.profile.config
+    bounds = {config.zones[0]: (limits.min_low_pfn, limits.max_low_pfn)}
+    if config.highmem:
+        bounds["HighMem"] = (limits.max_low_pfn, limits.max_pfn)
+    memory = [(pfn_up(r.base), pfn_down(r.base + r.size)) for r in kernel.memblock.memory]
+    zones = [
+        ZoneSpan(name, start, end, tuple(
+            (max(low, start), min(high, end)) for low, high in memory if max(low, start) < min(high, end)
+        ))
+        for name, (start, end) in bounds.items()
+    ]
+    kernel.page_alloc = PageAllocator(
+        kernel.memory,
+        kernel.linear,
+        kernel.trace,
+        PageLayout(
+            struct_page_size=config.struct_page_size,
+            max_order=config.max_order,
+            pgdat_addr=kernel.pa_symbol("contig_page_data"),
+        ),
+        kernel.printk,
+    )
+
+    def alloc(size: int, nid: int, caller: str) -> int:
+        virt = kernel.memblock.alloc_node(size, 0, nid, caller=caller)
+        if not virt:
+            return 0
+        phys = kernel.virt_to_phys(virt)
+        kernel.use(phys, size, _MEMMAP_PARTS.get(caller, caller))
+        return phys
+
+    kernel.page_alloc.free_area_init_node(0, zones, alloc)
+
+
+def mem_init(kernel: Kernel) -> None:
+    """Hand every free page to the buddy allocator and say how many there are."""
+    free_unused_memmap(kernel)
+    kernel.memblock.free_all(kernel.limits.max_low_pfn, kernel.buddy)
+    free_highpages(kernel)
+    kernel.memblock.late_alloc = kernel.buddy.late_alloc
+    mem_init_print_info(kernel)
+
+
+def free_unused_memmap(kernel: Kernel) -> None:
+    """Give back the parts of the memory map that describe holes between banks."""
+    block = 1 << (kernel.profile.config.max_order - 1)
+    previous_end = 0
+    for region in kernel.memblock.memory:
+        start = round_down(pfn_up(region.base), block)
+        if previous_end and previous_end < start:
+            _free_memmap(kernel, previous_end, start)
+        previous_end = round_up(pfn_down(region.base + region.size), block)
+
+
+def _free_memmap(kernel: Kernel, start_pfn: int, end_pfn: int) -> None:
+    start = round_up(kernel.buddy.page_address(start_pfn), PAGE_SIZE)
+    end = round_down(kernel.buddy.page_address(end_pfn), PAGE_SIZE)
+    if start < end:
+        kernel.memblock.phys_free(start, end - start, caller="mem_init")
+
+
+def free_highpages(kernel: Kernel) -> None:
+    """Free what is free above lowmem, page by page."""
+    if not kernel.profile.config.highmem:
+        return
+    lowest = kernel.limits.max_low_pfn
+    for start, end, _nid in kernel.memblock.for_each_free_mem_range():
+        first, last = max(pfn_up(start), lowest), pfn_down(end)
+        if first < last:
+            kernel.buddy.free_highpages(first, last)
+
+
+def mem_init_print_info(kernel: Kernel) -> None:
+    """The "Memory:" line, all counts taken from zones and symbols (mm/page_alloc.c)."""
+    symbol, buddy = kernel.symbol, kernel.buddy
+    code = symbol("_etext") - symbol("_stext")
+    data = symbol("_edata") - symbol("_sdata")
+    rodata = symbol("__end_rodata") - symbol("__start_rodata")
+    init_data = symbol("__init_end") - symbol("__init_begin")
+    init_code = symbol("_einittext") - symbol("_sinittext")
+    bss = symbol("__bss_stop") - symbol("__bss_start")
+    if symbol("__init_begin") <= symbol("_sinittext") < symbol("__init_end"):
+        init_data -= init_code
+    pages = buddy.present_pages()
+    cma = sum(area.size for area in kernel.cma_areas) >> PAGE_SHIFT
+    reserved = (pages - buddy.totalram_pages - cma) & U32_MASK
+    highmem = ""
+    if kernel.profile.config.highmem:
+        highmem = f", {_kib(buddy.totalhigh_pages)}K highmem"
+    kernel.pr_info(
+        f"Memory: {_kib(buddy.nr_free_pages())}K/{_kib(pages)}K available"
+        f" ({code >> 10}K kernel code, {data >> 10}K rwdata, {rodata >> 10}K rodata,"
+        f" {(init_data + init_code) >> 10}K init, {bss >> 10}K bss, {_kib(reserved)}K reserved,"
+        f" {_kib(cma)}K cma-reserved{highmem})"
+    )
+
+
+def _kib(pages: int) -> int:
+    return (pages << (PAGE_SHIFT - 10)) & U32_MASK

@@ -1,0 +1,281 @@
+"""The model kernel's state: what Linux keeps in globals, as one object a boot.
+
+Functions of the model kernel live in the files that Linux has them in and take the kernel as their
+first argument, so that two boots in one process never meet.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bootsim.errors import BootsimError, KernelPanic
+from bootsim.kernel import memblock_log
+from bootsim.kernel.cma import CmaArea
+from bootsim.kernel.libfdt import Fdt, FdtNode
+from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures
+from bootsim.kernel.page_alloc import PageAllocator
+from bootsim.kernel.printk import (
+    KERN_CRIT,
+    KERN_DEBUG,
+    KERN_EMERG,
+    KERN_ERR,
+    KERN_INFO,
+    KERN_NOTICE,
+    KERN_WARNING,
+    LogBuffer,
+)
+from bootsim.kernel.profile import Profile
+from bootsim.machine.memory import PhysMemory
+from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
+
+NUMA_NO_NODE = -1  # include/linux/numa.h
+
+Hook = Callable[["Kernel"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorRegisters:
+    """CP15 registers as code on the CPU reads them (ARM ARM DDI 0406C, B4.1)."""
+
+    midr: int
+    ctr: int
+    mpidr: int
+    sctlr: int
+
+
+class Cpu(Protocol):
+    """What the model kernel needs of the machine's CPU."""
+
+    def flush_tlb_all(self) -> None: ...
+
+    def call(self, address: int, *args: int) -> int: ...
+
+
+@dataclass(slots=True)
+class ReservedMem:
+    """struct reserved_mem: one node below /reserved-memory; base and size in bytes."""
+
+    node: FdtNode
+    base: int
+    size: int
+    nomap: bool
+
+
+@dataclass(slots=True)
+class FdtState:
+    """Globals of drivers/of/fdt.c and drivers/of/of_reserved_mem.c."""
+
+    initial_boot_params: int = 0  # physical address of the blob
+    tree: Fdt | None = None
+    root_addr_cells: int = 1
+    root_size_cells: int = 1
+    reserved_mem: list[ReservedMem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Limits:
+    """Globals that bound memory: bytes, except pfns where the name says so."""
+
+    vmalloc_size: int
+    arm_lowmem_limit: int = 0
+    high_memory: int = 0  # virtual
+    min_low_pfn: int = 0
+    max_low_pfn: int = 0
+    max_pfn: int = 0
+
+
+class Kernel:
+    """One model kernel on one machine's RAM.
+
+    `hooks` are drivers by the stage after which they run; `until` is the stage to stop at.
+    `cpu` runs guest code; without one the kernel works on RAM alone.
+    """
+
+    def __init__(
+        self,
+        memory: PhysMemory,
+        profile: Profile,
+        trace: Trace,
+        *,
+        phys_offset: int,
+        registers: ProcessorRegisters,
+        hooks: Mapping[str, Sequence[Hook]] | None = None,
+        until: str | None = None,
+        cpu: Cpu | None = None,
+    ) -> None:
+        self.memory = memory
+        self.profile = profile
+        self.trace = trace
+        self.phys_offset = phys_offset
+        self.linear = profile.linear(phys_offset)
+        self.registers = registers
+        self.hooks = hooks or {}
+        self.until = until
+        self._cpu = cpu
+
+        self.log_buf = LogBuffer(
+            memory,
+            at=self.pa_symbol("__log_buf"),
+            size=profile.config.log_buf_size,
+            first_idx=self.pa_symbol("log_first_idx"),
+            next_idx=self.pa_symbol("log_next_idx"),
+        )
+        trace.sinks.append(self._log_event)
+        self.memblock = Memblock(
+            memory,
+            at=MemblockAddresses(
+                memblock=self.pa_symbol("memblock"),
+                memory_regions=self.pa_symbol("memblock_memory_init_regions"),
+                reserved_regions=self.pa_symbol("memblock_reserved_init_regions"),
+            ),
+            linear=self.linear,
+            features=memblock_features(profile, self.pa_symbol("_end")),
+            trace=trace,
+            warn=self.warn,
+        )
+        self.memblock.initialize()
+        self.page_alloc: PageAllocator | None = None
+
+        self.fdt = FdtState()
+        self.limits = Limits(vmalloc_size=profile.layout.vmalloc_size)
+        self.boot_command_line = ""
+        self.phys_initrd_start = 0
+        self.phys_initrd_size = 0
+        self.usermem = False  # a mem= parameter has been seen
+        self.memtest_pattern = 0
+        self.cma_areas: list[CmaArea] = []
+        self.cma_default_area: CmaArea | None = None
+        self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
+        self.dma_mmu_remap: list[tuple[int, int]] = []  # base, size (bytes)
+
+    # Addresses.
+
+    def phys_to_virt(self, phys: int) -> int:
+        """Linear-map virtual address of physical address `phys` (__va)."""
+        return self.linear.phys_to_virt(phys)
+
+    def virt_to_phys(self, virt: int) -> int:
+        """Physical address behind linear-map address `virt` (__pa)."""
+        return self.linear.virt_to_phys(virt)
+
+    def symbol(self, name: str) -> int:
+        """Virtual address of kernel symbol `name`."""
+        return self.profile.symbols[name]
+
+    def pa_symbol(self, name: str) -> int:
+        """Physical address of kernel symbol `name` (__pa_symbol)."""
+        return self.linear.virt_to_phys(self.profile.symbols[name])
+
+    # The CPU.
+
+    def flush_tlb_all(self) -> None:
+        """Page tables changed: have the CPU read them anew (local_flush_tlb_all)."""
+        if self._cpu is not None:
+            self._cpu.flush_tlb_all()
+
+    def call(self, address: int, *args: int) -> int:
+        """Run the guest function at virtual `address` on the CPU; its r0.
+
+        Raises MachineFault where the CPU cannot go on.
+        """
+        if self._cpu is None:
+            raise BootsimError("this kernel has no CPU to run guest code on")
+        return self._cpu.call(address, *args)
+
+    # The log.
+
+    def printk(self, level: int, text: str) -> None:
+        """One record of the kernel's log."""
+        self.trace.emit(Printk(level, text))
+
+    def pr_emerg(self, text: str) -> None:
+        self.printk(KERN_EMERG, text)
+
+    def pr_crit(self, text: str) -> None:
+        self.printk(KERN_CRIT, text)
+
+    def pr_err(self, text: str) -> None:
+        self.printk(KERN_ERR, text)
+
+    def pr_warn(self, text: str) -> None:
+        self.printk(KERN_WARNING, text)
+
+    def pr_notice(self, text: str) -> None:
+        self.printk(KERN_NOTICE, text)
+
+    def pr_info(self, text: str) -> None:
+        self.printk(KERN_INFO, text)
+
+    def pr_debug(self, text: str) -> None:
+        self.printk(KERN_DEBUG, text)
+
+    def note(self, text: str) -> None:
+        """What the model leaves out and a real kernel would do."""
+        self.trace.emit(Note(text))
+
+    def use(self, base: int, size: int, what: str) -> None:
+        """Name what lies in [base, base + size), physical bytes."""
+        self.trace.emit(Use(base, size, what))
+
+    def warn(self, text: str) -> None:
+        """A WARN(): its text, without the registers and stack that Linux prints around it."""
+        self.pr_warn(f"WARNING: {text}")
+
+    def panic(self, text: str) -> KernelPanic:
+        """Log the panic as Linux words it; the caller raises what this returns."""
+        self.pr_emerg(f"Kernel panic - not syncing: {text}")
+        return KernelPanic(f"Kernel panic - not syncing: {text}")
+
+    def memblock_dump_all(self) -> None:
+        """Log memblock's tables where memblock=debug asks for it (memblock_dump_all)."""
+        if self.memblock.memblock_debug:
+            for line in self.memblock.dump_lines():
+                self.pr_info(line)
+
+    # The boot.
+
+    def stage(self, name: str) -> None:
+        """The boot has come past `name`: run the drivers that hook there; stop if asked to."""
+        self.trace.emit(Stage(name))
+        for hook in self.hooks.get(name, ()):
+            hook(self)
+        if name == self.until:
+            raise BootStopped
+
+    # The page allocator, once it has its pages.
+
+    @property
+    def buddy(self) -> PageAllocator:
+        """The buddy allocator; raises KernelPanic before bootmem_init has set up its zones."""
+        if self.page_alloc is None:
+            raise KernelPanic("the page allocator has no zones before bootmem_init()")
+        return self.page_alloc
+
+    def alloc_pages(self, order: int) -> int:
+        """Take 2**order pages: the first one's pfn, 0 when there are none (alloc_pages)."""
+        return self.buddy.alloc_pages(order, caller=_caller())
+
+    def free_pages(self, pfn: int, order: int) -> None:
+        """Give 2**order pages at `pfn` back (__free_pages)."""
+        self.buddy.free_pages(pfn, order, caller=_caller())
+
+    def _log_event(self, event: Event) -> None:
+        if isinstance(event, Printk):
+            self.log_buf.store(event.level, event.text)
+        else:
+            line = memblock_log.format_event(event, self.memblock.features)
+            if line is not None:
+                self.log_buf.store(KERN_INFO, line)
+
+
+def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:
+    """The memblock that `profile` was built with; `kernel_end` is the physical address of _end."""
+    rules = {"5.0": MemblockFeatures.linux_5_0, "6.1": MemblockFeatures.linux_6_1}
+    return rules[profile.features.memblock](kernel_end=kernel_end)
+
+
+def _caller() -> str:
+    return sys._getframe(2).f_code.co_name

@@ -1,0 +1,248 @@
+"""Where lowmem ends, and the kernel's own page tables.
+
+Linux: arch/arm/mm/mmu.c.
+"""
+
+from __future__ import annotations
+
+from bootsim.kernel.init import bootmem_init
+from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_down, round_up
+from bootsim.kernel.params import memparse
+from bootsim.kernel.pgtable import (
+    DOMAIN_KERNEL,
+    DOMAIN_VECTORS,
+    L_PTE_DIRTY,
+    L_PTE_MT_WRITEALLOC,
+    L_PTE_MT_WRITEBACK,
+    L_PTE_PRESENT,
+    L_PTE_RDONLY,
+    L_PTE_SHARED,
+    L_PTE_USER,
+    L_PTE_XN,
+    L_PTE_YOUNG,
+    PAGE_KERNEL_TABLE,
+    PMD_SECT_AP_WRITE,
+    PMD_SECT_S,
+    PMD_SECT_WB,
+    PMD_SECT_WBWA,
+    PMD_SECT_XN,
+    PMD_TYPE_SECT,
+    PMD_TYPE_TABLE,
+    MemType,
+    create_mapping,
+    early_alloc,
+    early_pte_alloc,
+    pmd_clear,
+    pmd_populate,
+)
+
+SZ_16M = 16 << 20
+SZ_32M = 32 << 20
+U32_MASK = 0xFFFFFFFF
+_UNDEFINED_INSTRUCTION = 0xE7FDDEF1  # arch/arm/kernel/traps.c poisons the vectors page with it
+
+
+def early_vmalloc(kernel: Kernel, value: str | None) -> int:
+    """vmalloc=size: how much of the kernel's address space is kept from lowmem (bytes)."""
+    layout = kernel.profile.layout
+    size = memparse(value or "")[0] & U32_MASK
+    if size < SZ_16M:
+        size = SZ_16M
+        kernel.pr_warn(f"vmalloc area too small, limiting to {size >> 20}MB")
+    largest = layout.vmalloc_end - (layout.page_offset + SZ_32M + layout.vmalloc_offset)
+    if size > largest:
+        size = largest
+        kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}MB")
+    kernel.limits.vmalloc_size = size
+    return 0
+
+
+def adjust_lowmem_bounds(kernel: Kernel) -> None:
+    """Find where lowmem ends, and up to where memblock may allocate before it is mapped.
+
+    Sets arm_lowmem_limit, high_memory and memblock's current limit; without HIGHMEM, RAM above
+    lowmem is removed.
+    """
+    memblock, layout, limits = kernel.memblock, kernel.profile.layout, kernel.limits
+    vmalloc_limit = (
+        layout.vmalloc_end
+        - limits.vmalloc_size
+        - layout.vmalloc_offset
+        - layout.page_offset
+        + kernel.phys_offset
+    )
+    first = next(iter(memblock.for_each_mem_range()), None)
+    unaligned = first is not None and first[0] % PMD_SIZE
+    if first is not None and unaligned and kernel.profile.features.nomap_unaligned_head:
+        memblock.mark_nomap(
+            first[0], round_up(first[0], PMD_SIZE) - first[0], caller="adjust_lowmem_bounds"
+        )
+    lowmem_limit = memblock_limit = 0
+    for start, end in memblock.for_each_mem_range():
+        if start >= vmalloc_limit:
+            continue
+        lowmem_limit = max(lowmem_limit, min(vmalloc_limit, end))
+        if not memblock_limit:
+            if start % PMD_SIZE:
+                memblock_limit = start
+            elif end % PMD_SIZE:
+                memblock_limit = lowmem_limit
+    limits.arm_lowmem_limit = lowmem_limit
+    limits.high_memory = kernel.phys_to_virt(lowmem_limit - 1) + 1
+    memblock_limit = round_down(memblock_limit or lowmem_limit, PMD_SIZE)
+    if not kernel.profile.config.highmem and memblock.end_of_DRAM() > lowmem_limit:
+        end = memblock.end_of_DRAM()
+        kernel.pr_notice(f"Ignoring RAM at {memblock_limit:#010x}-{end:#010x}")
+        kernel.pr_notice("Consider using a HIGHMEM enabled kernel.")
+        memblock.remove(memblock_limit, end - memblock_limit, caller="adjust_lowmem_bounds")
+    memblock.set_current_limit(memblock_limit)
+
+
+def early_fixmap_init(kernel: Kernel) -> None:
+    """Give the fixmap a page table out of the kernel's data, before memory can be allocated."""
+    top = kernel.profile.layout.fixaddr_top
+    pmd_populate(kernel, top, kernel.pa_symbol("bm_pte"), PAGE_KERNEL_TABLE)
+
+
+def early_mm_init(kernel: Kernel) -> None:
+    """Choose the attribute bits of each memory type and say which cache policy it is."""
+    policy = "writealloc" if is_smp(kernel) else "writeback"
+    kernel.pr_info(f"Memory policy: Data cache {policy}")
+
+
+def is_smp(kernel: Kernel) -> bool:
+    """Whether head.S mapped the kernel shareable, as it does where the SCU counts several CPUs.
+
+    Read from the section that maps the kernel's text, like initial_pmd_value.
+    """
+    entry = kernel.memory.read_u32(
+        kernel.virt_to_phys(kernel.profile.swapper_pg_dir)
+        + 4 * (kernel.symbol("_stext") // SECTION_SIZE)
+    )
+    return bool(entry & PMD_SECT_S)
+
+
+def mem_type(kernel: Kernel, name: str) -> MemType:
+    """build_mem_type_table's row `name` for an ARMv7 CPU with TEX remapping.
+
+    Only the types that a boot up to the handover maps.
+    """
+    smp = is_smp(kernel)
+    page = L_PTE_PRESENT | L_PTE_YOUNG | L_PTE_DIRTY
+    kernel_pgprot = (L_PTE_MT_WRITEALLOC | L_PTE_SHARED) if smp else L_PTE_MT_WRITEBACK
+    section = PMD_TYPE_SECT | PMD_SECT_AP_WRITE | DOMAIN_KERNEL << 5
+    section |= (PMD_SECT_WBWA | PMD_SECT_S) if smp else PMD_SECT_WB
+    table = PMD_TYPE_TABLE | DOMAIN_KERNEL << 5
+    vectors_table = PMD_TYPE_TABLE | DOMAIN_VECTORS << 5
+    read_only = page | L_PTE_RDONLY | kernel_pgprot
+    rows = {
+        "MT_MEMORY_RWX": (page | kernel_pgprot, table, section),
+        "MT_MEMORY_RW": (page | L_PTE_XN | kernel_pgprot, table, section | PMD_SECT_XN),
+        "MT_MEMORY_DMA_READY": (page | L_PTE_XN | kernel_pgprot, table, 0),
+        "MT_HIGH_VECTORS": (read_only | L_PTE_USER, vectors_table, 0),
+        "MT_LOW_VECTORS": (read_only, vectors_table, 0),
+    }
+    return MemType(name, *rows[name])
+
+
+def paging_init(kernel: Kernel) -> None:
+    """Replace head.S's mappings by the kernel's own, then set up zones and the memory map.
+
+    Left out: static device mappings of machines, early fixmap entries (none are made here), TCM.
+    """
+    limits = kernel.limits
+    prepare_page_table(kernel)
+    map_lowmem(kernel)
+    kernel.memblock.set_current_limit(limits.arm_lowmem_limit)
+    dma_contiguous_remap(kernel)
+    early_fixmap_shutdown(kernel)
+    devicemaps_init(kernel)
+    kmap_init(kernel)
+    early_alloc(kernel, PAGE_SIZE, "zero page")
+    bootmem_init(kernel)
+    kernel.stage("bootmem_init")
+
+
+def prepare_page_table(kernel: Kernel) -> None:
+    """Clear what head.S mapped, but for the first bank of lowmem with the kernel in it."""
+    layout, limits = kernel.profile.layout, kernel.limits
+    pmd_clear(kernel, 0, layout.page_offset)
+    region = kernel.memblock.memory[0]
+    end = min(region.base + region.size, limits.arm_lowmem_limit)
+    pmd_clear(kernel, kernel.phys_to_virt(end), vmalloc_start(kernel))
+
+
+def map_lowmem(kernel: Kernel) -> None:
+    """Map all of lowmem: executable from the kernel's text to the end of init, else not."""
+    kernel_x_start = round_down(kernel.pa_symbol("_stext"), SECTION_SIZE)
+    kernel_x_end = round_up(kernel.pa_symbol("__init_end"), SECTION_SIZE)
+    executable, plain = mem_type(kernel, "MT_MEMORY_RWX"), mem_type(kernel, "MT_MEMORY_RW")
+    for start, end in kernel.memblock.for_each_mem_range():
+        end = min(end, kernel.limits.arm_lowmem_limit)
+        if start >= end:
+            break
+        if end < kernel_x_start:
+            pieces = [(start, end, executable)]
+        elif start >= kernel_x_end:
+            pieces = [(start, end, plain)]
+        else:
+            pieces = [
+                (start, max(start, kernel_x_start), plain),
+                (kernel_x_start, kernel_x_end, executable),
+                (kernel_x_end, max(end, kernel_x_end), plain),
+            ]
+        for first, last, kind in pieces:
+            create_mapping(kernel, kernel.phys_to_virt(first), first, last - first, kind)
+    kernel.flush_tlb_all()
+
+
+def dma_contiguous_remap(kernel: Kernel) -> None:
+    """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c)."""
+    kind = mem_type(kernel, "MT_MEMORY_DMA_READY")
+    for start, size in kernel.dma_mmu_remap:
+        end = min(start + size, kernel.limits.arm_lowmem_limit)
+        if start >= end:
+            continue
+        pmd_clear(kernel, kernel.phys_to_virt(start), kernel.phys_to_virt(end))
+        kernel.flush_tlb_all()
+        size = kernel.profile.config.static_vm_size
+        early_alloc(kernel, size, "struct static_vm of iotable_init()", align=4)
+        create_mapping(kernel, kernel.phys_to_virt(start), start, end - start, kind)
+
+
+def early_fixmap_shutdown(kernel: Kernel) -> None:
+    """Take away the early fixmap's page table; kmap_init allocates the lasting one."""
+    top = kernel.profile.layout.fixaddr_top & -PMD_SIZE
+    pmd_clear(kernel, top, top + PMD_SIZE)
+    kernel.flush_tlb_all()
+
+
+def devicemaps_init(kernel: Kernel) -> None:
+    """Allocate and map the exception vectors.
+
+    The page is only poisoned: the vectors' code itself belongs to a kernel image.
+    """
+    layout = kernel.profile.layout
+    vectors = early_alloc(kernel, 2 * PAGE_SIZE, "exception vectors")
+    poison = _UNDEFINED_INSTRUCTION.to_bytes(4, "little")
+    kernel.memory.write(vectors, poison * (PAGE_SIZE // 4))
+    pmd_clear(kernel, vmalloc_start(kernel), layout.fixaddr_top & -PMD_SIZE)
+    high, low = mem_type(kernel, "MT_HIGH_VECTORS"), mem_type(kernel, "MT_LOW_VECTORS")
+    create_mapping(kernel, layout.vectors_base, vectors, PAGE_SIZE, high)
+    create_mapping(kernel, layout.vectors_base + PAGE_SIZE, vectors + PAGE_SIZE, PAGE_SIZE, low)
+    kernel.flush_tlb_all()
+
+
+def kmap_init(kernel: Kernel) -> None:
+    """Page tables for the mappings of highmem pages, where there is any, and for the fixmap."""
+    layout = kernel.profile.layout
+    if kernel.profile.config.highmem:
+        early_pte_alloc(kernel, layout.page_offset - PMD_SIZE, PAGE_KERNEL_TABLE)  # PKMAP_BASE
+    early_pte_alloc(kernel, layout.fixaddr_start, PAGE_KERNEL_TABLE)
+
+
+def vmalloc_start(kernel: Kernel) -> int:
+    """VMALLOC_START: a gap above lowmem, aligned to it (asm/pgtable.h)."""
+    offset = kernel.profile.layout.vmalloc_offset
+    return round_down(kernel.limits.high_memory + offset, offset)

@@ -1,0 +1,250 @@
+"""Regions below /reserved-memory: static ones reserved, dynamic ones allocated, pools set up.
+
+Linux: drivers/of/of_reserved_mem.c, drivers/of/fdt.c (__fdt_scan_reserved_mem), and the handlers
+of "shared-dma-pool": kernel/dma/contiguous.c (rmem_cma_setup), kernel/dma/coherent.c
+(rmem_dma_setup).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from bootsim.kernel.cma import (
+    cma_init_reserved_mem,
+    cma_min_alignment,
+    dma_contiguous_early_fixup,
+)
+from bootsim.kernel.fdt import U32_MASK, read_cells, reg_entries, tree
+from bootsim.kernel.kernel import Kernel, ReservedMem
+from bootsim.kernel.libfdt import FdtNode
+from bootsim.kernel.sort import sort
+
+ENOENT, ENOMEM, EBUSY, EINVAL = 2, 12, 16, 22
+MEMBLOCK_ALLOC_ANYWHERE = 0xFFFFFFFF  # include/linux/memblock.h
+SMP_CACHE_BYTES = 64  # arch/arm/include/asm/cache.h with ARM_L1_CACHE_SHIFT 6
+_PREFIX = "OF: reserved mem: "
+
+
+def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
+    """Reserve what /memreserve/ lists, then all that /reserved-memory describes."""
+    for base, size in tree(kernel).memory_reserve_entries():
+        kernel.memblock.reserve(
+            base & U32_MASK, size & U32_MASK, caller="early_init_fdt_scan_reserved_mem"
+        )
+    _scan_reserved_mem(kernel)
+    fdt_init_reserved_mem(kernel)
+
+
+def _scan_reserved_mem(kernel: Kernel) -> None:
+    node = tree(kernel).root.find("/reserved-memory")
+    if node is None:
+        return
+    if not _root_is_supported(kernel, node):
+        kernel.pr_err("OF: fdt: Reserved memory: unsupported node format, ignoring")
+        return
+    for child in node.children:
+        if not child.is_available():
+            continue
+        error = _reserve_reg(kernel, child)
+        if error == -ENOENT and "size" in child.props:
+            fdt_reserved_mem_save_node(kernel, child, 0, 0)
+
+
+def _root_is_supported(kernel: Kernel, node: FdtNode) -> bool:
+    """__reserved_mem_check_root: the root's cell counts repeated, and ranges there."""
+    counts = (
+        ("#size-cells", kernel.fdt.root_size_cells),
+        ("#address-cells", kernel.fdt.root_addr_cells),
+    )
+    for name, expected in counts:
+        value = node.props.get(name)
+        if value is None or int.from_bytes(value[:4], "big") != expected:
+            return False
+    return "ranges" in node.props
+
+
+def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
+    """__reserved_mem_reserve_reg: reserve, or take out of memory, all that reg lists."""
+    reg = node.props.get("reg")
+    if reg is None:
+        return -ENOENT
+    entry = 4 * (kernel.fdt.root_addr_cells + kernel.fdt.root_size_cells)
+    if reg and len(reg) % entry:
+        kernel.pr_err(
+            f"OF: fdt: Reserved memory: invalid reg property in '{node.name}', skipping node."
+        )
+        return -EINVAL
+    nomap = "no-map" in node.props
+    for number, (base, size) in enumerate(reg_entries(kernel, reg)):
+        base, size = base & U32_MASK, size & U32_MASK
+        if not size or _early_init_dt_reserve_memory(kernel, base, size, nomap):
+            kernel.pr_info(
+                f"OF: fdt: Reserved memory: failed to reserve memory for node '{node.name}':"
+                f" base {base:#010x}, size {size >> 20} MiB"
+            )
+        if number == 0:
+            fdt_reserved_mem_save_node(kernel, node, base, size)
+    return 0
+
+
+def _early_init_dt_reserve_memory(kernel: Kernel, base: int, size: int, nomap: bool) -> int:
+    caller = "__fdt_scan_reserved_mem"
+    memblock = kernel.memblock
+    if not nomap:
+        return memblock.reserve(base, size, caller=caller)
+    if kernel.profile.features.nomap == "remove":
+        return memblock.remove(base, size, caller=caller)
+    if memblock.overlaps_region("memory", base, size) and memblock.is_region_reserved(base, size):
+        return -EBUSY
+    return memblock.mark_nomap(base, size, caller=caller)
+
+
+def fdt_reserved_mem_save_node(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:
+    """Keep `node` for fdt_init_reserved_mem, as long as the table has room."""
+    if len(kernel.fdt.reserved_mem) == kernel.profile.config.max_reserved_regions:
+        kernel.pr_err(f"{_PREFIX}not enough space all defined regions.")
+        return
+    kernel.fdt.reserved_mem.append(ReservedMem(node, base, size, "no-map" in node.props))
+
+
+def fdt_init_reserved_mem(kernel: Kernel) -> None:
+    """Allocate the dynamic regions and let their compatible strings' handlers set them up."""
+    _check_for_overlap(kernel)
+    for region in kernel.fdt.reserved_mem:
+        if region.size == 0 and _alloc_size(kernel, region):
+            continue
+        kernel.use(region.base, region.size, f"/reserved-memory/{region.node.name}")
+        _init_node(kernel, region)
+
+
+def _check_for_overlap(kernel: Kernel) -> None:
+    """__rmem_check_for_overlap: sorts the table by base, and says what overlaps."""
+    table = kernel.fdt.reserved_mem
+    if len(table) < 2:
+        return
+    sort(table, lambda a, b: a.base - b.base)
+    for this, following in pairwise(table):
+        if not (this.base and following.base):
+            continue
+        if this.base + this.size > following.base:
+            kernel.pr_err(
+                f"{_PREFIX}OVERLAP DETECTED!\n{this.node.name}"
+                f" ({this.base:#010x}--{this.base + this.size:#010x}) overlaps with"
+                f" {following.node.name}"
+                f" ({following.base:#010x}--{following.base + following.size:#010x})"
+            )
+
+
+def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
+    """__reserved_mem_alloc_size: find room for a node with `size`; 0 or a negative errno."""
+    node = region.node
+    size_cells, address_cells = 4 * kernel.fdt.root_size_cells, 4 * kernel.fdt.root_addr_cells
+    value = node.props["size"]
+    if len(value) != size_cells:
+        kernel.pr_err(f"{_PREFIX}invalid size property in '{node.name}' node.")
+        return -EINVAL
+    size = read_cells(value) & U32_MASK
+    align = 0
+    value = node.props.get("alignment", b"")
+    if value:
+        if len(value) != address_cells:
+            kernel.pr_err(f"{_PREFIX}invalid alignment property in '{node.name}' node.")
+            return -EINVAL
+        align = read_cells(value) & U32_MASK
+    if (
+        node.is_compatible("shared-dma-pool")
+        and "reusable" in node.props
+        and "no-map" not in node.props
+    ):
+        align = max(align, cma_min_alignment(kernel))
+    base = 0
+    ranges = node.props.get("alloc-ranges")
+    if ranges is None:
+        base = _alloc_reserved_memory(kernel, size, align, 0, 0, nomap=region.nomap)
+    elif len(ranges) % (address_cells + size_cells):
+        kernel.pr_err(
+            f"{_PREFIX}invalid alloc-ranges property in '{node.name}', skipping node."
+        )
+        return -EINVAL
+    else:
+        for start, length in reg_entries(kernel, ranges):
+            start &= U32_MASK
+            end = (start + length) & U32_MASK
+            base = _alloc_reserved_memory(kernel, size, align, start, end, nomap=region.nomap)
+            if base:
+                break
+    if base == 0:
+        kernel.pr_info(f"{_PREFIX}failed to allocate memory for node '{node.name}'")
+        return -ENOMEM
+    region.base, region.size = base, size
+    return 0
+
+
+def _alloc_reserved_memory(
+    kernel: Kernel, size: int, align: int, start: int, end: int, *, nomap: bool
+) -> int:
+    """early_init_dt_alloc_reserved_memory_arch: the base in bytes, 0 where there is no room.
+
+    The range is searched up to `end`; what is found below `start` is given back.
+    """
+    memblock = kernel.memblock
+    base = memblock.alloc_base_nopanic(
+        size, align or SMP_CACHE_BYTES, end or MEMBLOCK_ALLOC_ANYWHERE
+    )
+    if not base:
+        return 0
+    if base < start:
+        memblock.phys_free(base, size, caller="early_init_dt_alloc_reserved_memory_arch")
+        return 0
+    if nomap:
+        memblock.remove(base, size, caller="early_init_dt_alloc_reserved_memory_arch")
+    return base
+
+
+def _init_node(kernel: Kernel, region: ReservedMem) -> None:
+    """__reserved_mem_init_node: the first handler that takes the node has it."""
+    if not region.node.is_compatible("shared-dma-pool"):
+        return
+    for handler in (rmem_cma_setup, rmem_dma_setup):
+        if handler(kernel, region) == 0:
+            kernel.pr_info(
+                f"{_PREFIX}initialized node {region.node.name}, compatible id shared-dma-pool"
+            )
+            return
+
+
+def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
+    """Make a reusable pool a CMA area; 0 or a negative errno."""
+    props = region.node.props
+    if "reusable" not in props or "no-map" in props:
+        return -EINVAL
+    if (region.base | region.size) & (cma_min_alignment(kernel) - 1):
+        kernel.pr_err("Reserved memory: incorrect alignment of CMA region")
+        return -EINVAL
+    area = cma_init_reserved_mem(kernel, region.base, region.size, region.node.name)
+    if area is None:
+        kernel.pr_err("Reserved memory: unable to setup CMA region")
+        return -EINVAL
+    dma_contiguous_early_fixup(kernel, region.base, region.size)
+    if "linux,cma-default" in props:
+        kernel.cma_default_area = area
+    kernel.pr_info(
+        f"Reserved memory: created CMA memory pool at {region.base:#010x},"
+        f" size {region.size >> 20} MiB"
+    )
+    return 0
+
+
+def rmem_dma_setup(kernel: Kernel, region: ReservedMem) -> int:
+    """Make a no-map pool a coherent DMA pool; 0 or a negative errno."""
+    props = region.node.props
+    if "reusable" in props:
+        return -EINVAL
+    if "no-map" not in props:
+        kernel.pr_err("Reserved memory: regions without no-map are not yet supported")
+        return -EINVAL
+    kernel.pr_info(
+        f"Reserved memory: created DMA memory pool at {region.base:#010x},"
+        f" size {region.size >> 20} MiB"
+    )
+    return 0

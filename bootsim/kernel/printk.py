@@ -1,0 +1,91 @@
+"""The kernel's log buffer in RAM.
+
+Linux: kernel/printk/printk.c before 5.10, `struct printk_log`: records of a 16-byte header and the
+text, one after another in __log_buf, the oldest dropped when it is full. Before sched_clock runs,
+as in all of early boot, time stamps are 0.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from bootsim.kernel.memory import round_up
+from bootsim.machine.memory import PhysMemory
+
+KERN_EMERG = 0
+KERN_CRIT = 2
+KERN_ERR = 3
+KERN_WARNING = 4
+KERN_NOTICE = 5
+KERN_INFO = 6
+KERN_DEBUG = 7
+
+_HEADER = struct.Struct("<QHHHBB")  # ts_nsec, len, text_len, dict_len, facility, flags:5 level:3
+_LOG_ALIGN = 4
+_LOG_NEWLINE = 2
+_LOG_LINE_MAX = 1024 - 32  # LOG_LINE_MAX
+
+
+class LogBuffer:
+    """__log_buf at physical address `at`, `size` bytes; its two indices are words in RAM too."""
+
+    def __init__(
+        self, memory: PhysMemory, *, at: int, size: int, first_idx: int, next_idx: int
+    ) -> None:
+        self._buffer = memory.view(at, size)
+        self._size = size
+        self._first = memory.words(first_idx, 1)
+        self._next = memory.words(next_idx, 1)
+
+    def store(self, level: int, text: str) -> None:
+        """Append one record, dropping the oldest ones that are in its way (log_store)."""
+        data = text.encode("utf-8", "replace")[:_LOG_LINE_MAX]
+        length = round_up(_HEADER.size + len(data), _LOG_ALIGN)
+        self._make_free_space(length)
+        index = self._next[0]
+        if index + length + _HEADER.size > self._size:
+            self._buffer[index : index + _HEADER.size] = bytes(_HEADER.size)  # reader: wrap here
+            index = 0
+        header = _HEADER.pack(0, length, len(data), 0, 0, _LOG_NEWLINE | level << 5)
+        padding = bytes(length - _HEADER.size - len(data))
+        self._buffer[index : index + length] = header + data + padding
+        self._next[0] = index + length
+
+    def records(self) -> Iterator[tuple[int, str]]:
+        """(level, text) of each record in the buffer, the oldest first."""
+        index, end = self._first[0], self._next[0]
+        wrapped = False
+        while index != end:
+            _, length, text_length, _, _, flags = _HEADER.unpack_from(self._buffer, index)
+            if length == 0:
+                if wrapped:
+                    return  # overwritten from outside: no record ends the walk
+                wrapped, index = True, 0
+                continue
+            start = index + _HEADER.size
+            yield flags >> 5, bytes(self._buffer[start : start + text_length]).decode(
+                "utf-8", "replace"
+            )
+            index += length
+
+    def _make_free_space(self, length: int) -> None:
+        """log_make_free_space: advance the first index until `length` bytes and an end marker fit."""
+        while not self._has_space(length):
+            index = self._first[0]
+            record = _HEADER.unpack_from(self._buffer, index)[1]
+            if record == 0:
+                self._first[0] = 0
+            else:
+                self._first[0] = index + record
+            if self._first[0] == self._next[0]:
+                self._first[0] = self._next[0] = 0
+
+    def _has_space(self, length: int) -> bool:
+        """logbuf_has_space: strictly more than `length` and a header are free in one piece."""
+        first, end = self._first[0], self._next[0]
+        if end > first or end == first == 0:
+            free = max(self._size - end, first)
+        else:
+            free = first - end
+        return bool(free >= length + _HEADER.size)

@@ -1,0 +1,203 @@
+"""What a kernel's build fixes: addresses, sizes, configuration, and where its version differs.
+
+Each kernel is one TOML file in `profiles/`; code asks a profile for a feature, never for a version.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from bootsim.errors import BootsimError
+from bootsim.kernel.memory import LinearMap
+
+DEFAULT_PROFILE = "linux-5.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The kernel's virtual address space; addresses and sizes in bytes."""
+
+    page_offset: int
+    text_offset: int
+    vmalloc_end: int
+    vmalloc_offset: int
+    vmalloc_size: int
+    modules_size: int
+    fixaddr_start: int
+    fixaddr_top: int
+    vectors_base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What Kconfig and the headers fix; sizes in bytes."""
+
+    highmem: bool
+    zones: tuple[str, ...]
+    cma_size: int
+    struct_page_size: int
+    static_vm_size: int
+    max_order: int
+    init_memblock_regions: int
+    command_line_size: int
+    max_reserved_regions: int
+    max_cma_areas: int
+    log_buf_size: int
+
+
+MemoryNodes = Literal["anywhere", "available-children-of-root"]
+NoMap = Literal["remove", "mark"]
+ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
+MemblockRules = Literal["5.0", "6.1"]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Where versions of Linux behave differently.
+
+    memory_nodes: which device_type = "memory" nodes early_init_dt_scan_memory takes.
+    nomap: what a no-map reserved-memory node does to memblock.memory.
+    reserve_dtb: which function reserves the blob.
+    memblock: whose names, rules and log wording memblock has.
+    nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
+    """
+
+    memory_nodes: MemoryNodes
+    nomap: NoMap
+    reserve_dtb: ReserveDtb
+    memblock: MemblockRules
+    nomap_unaligned_head: bool
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "memory_nodes": get_args(MemoryNodes),
+        "nomap": get_args(NoMap),
+        "reserve_dtb": get_args(ReserveDtb),
+        "memblock": get_args(MemblockRules),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One kernel. `symbols` are virtual addresses by C name, `earlycon` drivers by compatible."""
+
+    name: str
+    title: str
+    banner: str
+    layout: Layout
+    symbols: Mapping[str, int]
+    config: Config
+    features: Features
+    earlycon: Mapping[str, str]
+
+    def linear(self, phys_offset: int) -> LinearMap:
+        """The linear map of this kernel when it runs at `phys_offset`."""
+        return LinearMap(phys_offset, self.layout.page_offset)
+
+    @property
+    def swapper_pg_dir(self) -> int:
+        """Virtual address of the first-level page table, 16 KiB right below the kernel."""
+        return self.layout.page_offset + self.layout.text_offset - 0x4000  # arch/arm/kernel/head.S
+
+    @property
+    def modules_vaddr(self) -> int:
+        """MODULES_VADDR: where the mappings of the kernel begin."""
+        return self.layout.page_offset - self.layout.modules_size
+
+    @property
+    def image_size(self) -> int:
+        """Bytes from _text to _end."""
+        return self.symbols["_end"] - self.symbols["_text"]
+
+
+def profile_names() -> list[str]:
+    """The profiles that come with bootsim."""
+    files = resources.files("bootsim.kernel") / "profiles"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in files.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_profile(name: str) -> Profile:
+    """The profile called `name`, or the one in the TOML file of that path.
+
+    Raises BootsimError that names the file and the key.
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BootsimError(f"{name}: cannot read the profile: {error}") from error
+        return parse_profile(text, name)
+    if name not in profile_names():
+        raise BootsimError(
+            f"no profile '{name}': there are {', '.join(profile_names())}, or give a .toml file"
+        )
+    file = resources.files("bootsim.kernel") / "profiles" / f"{name}.toml"
+    return parse_profile(file.read_text(encoding="utf-8"), f"{name}.toml")
+
+
+def parse_profile(text: str, source: str) -> Profile:
+    """Read a profile from TOML `text`; `source` names it in errors."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BootsimError(f"{source}: {error}") from error
+    tables = {
+        "layout": _table(Layout, data, "layout", source),
+        "config": _table(Config, data, "config", source),
+        "features": _table(Features, data, "features", source),
+    }
+    for key, choices in _CHOICES.items():
+        value = getattr(tables["features"], key)
+        if value not in choices:
+            raise BootsimError(
+                f"{source}: features.{key} is {value!r}: expected {' or '.join(choices)}"
+            )
+    texts = {key: data.get(key) for key in ("name", "title", "banner")}
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            raise BootsimError(f"{source}: {key} is {value!r}: expected a string")
+    return Profile(
+        **texts,
+        **tables,
+        symbols=_mapping(data, "symbols", int, source),
+        earlycon=_mapping(data, "earlycon", str, source),
+    )
+
+
+def _table(cls: type[Any], data: dict[str, Any], table: str, source: str) -> Any:
+    values = data.get(table)
+    if not isinstance(values, dict):
+        raise BootsimError(f"{source}: there is no table [{table}]")
+    expected = {field.name: field.type for field in fields(cls)}
+    for key in values.keys() - expected.keys():
+        raise BootsimError(f"{source}: {table}.{key} is not a key of a profile")
+    for key in expected.keys() - values.keys():
+        raise BootsimError(f"{source}: {table}.{key} is missing")
+    for key, value in values.items():
+        if expected[key] == "int" and (type(value) is not int or value < 0):
+            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected a number")
+        if expected[key] == "bool" and type(value) is not bool:
+            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected true or false")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _mapping(data: dict[str, Any], table: str, kind: type[Any], source: str) -> Mapping[str, Any]:
+    values = data.get(table, {})
+    if not isinstance(values, dict):
+        raise BootsimError(f"{source}: {table} is not a table")
+    for key, value in values.items():
+        if type(value) is not kind:
+            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected {kind.__name__}")
+    return MappingProxyType(values)

@@ -1,0 +1,158 @@
+"""Regions, the memory map and raw RAM."""
+
+from __future__ import annotations
+
+from bootsim.boot import Boot
+from bootsim.kernel.memblock import Region
+from bootsim.views import View, size_text
+from bootsim.views.owners import FREE, Owned, owners_of, ownership
+
+_STRIP_CELLS = 64
+_LETTERS = (
+    ("kernel image", "K"),
+    ("swapper_pg_dir", "P"),
+    ("page table", "P"),
+    ("device tree", "D"),
+    ("initrd", "I"),
+    ("cma", "C"),
+    ("mem_map", "M"),
+    (FREE, "."),
+)
+_FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
+
+
+def regions(boot: Boot) -> View:
+    """memblock's two tables, each region with its size, flags and owners."""
+    data: dict[str, object] = {}
+    lines: list[str] = []
+    for name, table in (("memory", boot.memblock.memory), ("reserved", boot.memblock.reserved)):
+        entries = [_region(boot, region, name) for region in table]
+        data[name] = {"cnt": table.cnt, "max": table.max, "total_size": table.total_size,
+                      "regions": entries}
+        lines.append(
+            f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}"
+        )
+        for index, (region, entry) in enumerate(zip(table, entries, strict=True)):
+            end = region.base + max(region.size - 1, 0)
+            text = f"{index:4}: {region.base:#010x}..{end:#010x} {size_text(region.size):>10}"
+            words = [*entry["flags"], ", ".join(entry.get("owners", []))]
+            lines.append("  ".join([text, *filter(None, words)]))
+    return View(data, lines)
+
+
+def memory_map(boot: Boot) -> View:
+    """A picture of RAM: a strip to scale for each bank, then each piece with its owner."""
+    pieces = ownership(boot)
+    lines: list[str] = []
+    for bank in boot.memory.banks:
+        inside = [p for p in pieces if bank.base <= p.base < bank.end]
+        cell = max(bank.size // _STRIP_CELLS, 1)
+        strip = "".join(
+            _letter(inside, bank.base + n * cell, bank.base + (n + 1) * cell)
+            for n in range(_STRIP_CELLS)
+        )
+        lines.append(
+            f"{bank.base:#010x} |{strip}| {bank.end - 1:#010x}"
+            f"   {size_text(bank.size)}, {size_text(cell)} a letter"
+        )
+    lines.append("           K kernel  P page tables  D device tree  I initrd  C CMA")
+    lines.append("           M memory map  R other reservation  . free")
+    lines.append("")
+    for piece in pieces:
+        mark = _piece_letter(piece.owner)
+        lines.append(
+            f"{piece.base:#010x}-{piece.end - 1:#010x} {size_text(piece.size):>10}"
+            f"  {mark} {piece.owner}"
+        )
+    data = [
+        {"base": p.base, "size": p.size, "owner": p.owner, "reserved": p.reserved} for p in pieces
+    ]
+    return View(data, lines)
+
+
+def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
+    """`length` bytes at `address`, 16 a line; unreadable pages of a virtual range are an error."""
+    content = boot.read(address, length, virtual=virtual)
+    lines: list[str] = []
+    previous: bytes | None = None
+    for offset in range(0, length, 16):
+        part = content[offset : offset + 16]
+        if part == previous and offset + 16 < length:
+            if lines[-1] != "*":
+                lines.append("*")
+            continue
+        previous = part
+        pairs = part.hex(" ")
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in part)
+        lines.append(f"{address + offset:08x}  {pairs[:23]:23}  {pairs[24:]:23}  |{text}|")
+    return View({"address": address, "virtual": virtual, "bytes": content.hex()}, lines)
+
+
+def disasm(boot: Boot, address: int, count: int, *, virtual: bool) -> View:
+    """`count` ARM instructions at `address`."""
+    from bootsim.machine.disasm import disassemble
+
+    content = boot.read(address, 4 * count, virtual=virtual)
+    shown = disassemble(content, address)
+    lines = [f"{i.address:08x}:  {i.word:08x}  {i.text}" for i in shown]
+    data = [{"address": i.address, "word": i.word, "text": i.text} for i in shown]
+    return View(data, lines)
+
+
+def iomem(boot: Boot) -> View:
+    """RAM in the form of /proc/iomem (arch/arm/kernel/setup.c request_standard_resources).
+
+    Devices register theirs long after the handover.
+    """
+    kernel = boot.started_kernel
+    inner = (
+        ("Kernel code", kernel.pa_symbol("_text"), kernel.pa_symbol("__init_begin")),
+        ("Kernel data", kernel.pa_symbol("_sdata"), kernel.pa_symbol("_end")),
+    )
+    lines: list[str] = []
+    data: list[dict[str, object]] = []
+    for region in boot.memblock.memory:
+        if not region.size:
+            continue
+        end = region.base + region.size
+        lines.append(f"{region.base:08x}-{end - 1:08x} : System RAM")
+        children = [(n, b, e) for n, b, e in inner if region.base <= b and e <= end]
+        lines.extend(f"  {b:08x}-{e - 1:08x} : {n}" for n, b, e in children)
+        data.append(
+            {
+                "name": "System RAM",
+                "base": region.base,
+                "size": region.size,
+                "children": [{"name": n, "base": b, "size": e - b} for n, b, e in children],
+            }
+        )
+    return View(data, lines)
+
+
+def _region(boot: Boot, region: Region, table: str) -> dict[str, list[str]]:
+    entry: dict[str, object] = {
+        "base": region.base,
+        "size": region.size,
+        "flags": [name for bit, name in _FLAGS if region.flags & bit],
+    }
+    if table == "reserved" and region.size:
+        entry["owners"] = owners_of(boot, region.base, region.base + region.size)
+    return entry  # type: ignore[return-value]
+
+
+def _letter(pieces: list[Owned], base: int, end: int) -> str:
+    """The letter of what takes most of [base, end), what is small and reserved before free."""
+    shares: dict[str, int] = {}
+    for piece in pieces:
+        overlap = min(piece.end, end) - max(piece.base, base)
+        if overlap > 0:
+            letter = _piece_letter(piece.owner)
+            shares[letter] = shares.get(letter, 0) + overlap
+    owned = {letter: size for letter, size in shares.items() if letter != "."}
+    if owned:
+        return max(owned, key=lambda letter: owned[letter])
+    return "."
+
+
+def _piece_letter(owner: str) -> str:
+    return next((letter for start, letter in _LETTERS if owner.startswith(start)), "R")

@@ -1,0 +1,40 @@
+"""What a boot came to: the end of `bootsim boot`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from bootsim.boot import Boot
+from bootsim.views import View, size_text, zones
+
+
+def summary(boot: Boot) -> View:
+    """Where the boot stopped, and what the buddy allocator got; as data, log and events too."""
+    data: dict[str, object] = {
+        "stage": boot.stage,
+        "model": boot.board.model,
+        "profile": boot.profile.name,
+        "command_line": boot.command_line,
+        "log": boot.log,
+        "notes": boot.notes,
+        "events": [{"kind": event.kind} | asdict(event) for event in boot.trace],
+    }
+    lines: list[str] = []
+    allocator = boot.page_alloc
+    if boot.handed_over and allocator is not None:
+        buddy = zones.buddyinfo(allocator)
+        free = allocator.nr_free_pages()
+        data["buddyinfo"] = buddy.data
+        data["nr_free_pages"] = free
+        reserved = boot.memblock.reserved
+        lines.append("")
+        lines.append(
+            f"Handed to the buddy allocator: {free} pages, {size_text(free * 4096)};"
+            f" {reserved.cnt} reserved regions hold {size_text(reserved.total_size)}"
+        )
+        lines.append("Free blocks of order 0 to 10 (4 KiB to 4 MiB):")
+        lines.extend(buddy.lines)
+    else:
+        lines.append("")
+        lines.append(f"Stopped after {boot.stage}: `bootsim inspect regions --at ...` shows why")
+    return View(data, lines)

@@ -1,0 +1,77 @@
+"""Imports go downward only, and heavy libraries have one door each (as the architecture has it)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bootsim
+
+PACKAGE = Path(bootsim.__file__).parent
+
+# Each room, and what it stands on.
+ROOMS = {
+    "errors": set(),
+    "numbers": set(),
+    "resources": {"errors"},
+    "trace": {"errors"},
+    "machine": {"errors", "resources"},
+    "devicetree": {"errors", "machine"},
+    "kernel": {"errors", "trace", "machine"},
+    "boot": {"errors", "trace", "resources", "machine", "devicetree", "kernel"},
+    "views": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "boot"},
+    "cli": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "boot", "views"},
+}
+# A library, and the only places that may import it.
+DOORS = {
+    "unicorn": {"machine/cpu.py"},
+    "capstone": {"machine/disasm.py"},
+    "pyfdt": {"devicetree"},
+    "devicetree": {"devicetree"},
+    "pcpp": {"devicetree"},
+    "click": {"cli.py"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module)
+            if node.module == "bootsim":
+                names.update(f"bootsim.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_room_stands_on(path: Path) -> None:
+    relative = path.relative_to(PACKAGE)
+    own = relative.parts[0].removesuffix(".py")
+    if own in ("__init__", "__main__"):
+        return  # the public face may show every room
+    assert own in ROOMS, f"{relative} is in no room"
+    used = {room(name) for name in imported(path) if name.startswith("bootsim.")}
+    allowed = ROOMS[own] | {own, "__version__"}
+    assert used <= allowed, f"{relative} reaches up to {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_a_library_has_one_door(library: str) -> None:
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert users, f"nothing uses {library}: drop the dependency"
+    strangers = {u for u in users if not any(u.startswith(door) for door in DOORS[library])}
+    assert not strangers
