@@ -1,1 +1,70 @@
-"""bootsim: see what an ARM32 Linux kernel does with physical memory before the buddy allocator."""
+"""bootsim: see what an ARM32 Linux kernel does with physical memory before the buddy allocator.
+
+>>> import bootsim
+>>> boot = bootsim.boot(cmdline="memblock=debug")
+>>> boot.log[-1][:7]
+'Memory:'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsim.errors import (
+        BootsimError,
+        DeviceTreeError,
+        DriverError,
+        KernelPanic,
+        MachineFault,
+        MemoryAccessError,
+    )
+    from bootsim.kernel.memblock import Memblock
+    from bootsim.kernel.profile import Profile
+    from bootsim.machine.machine import Machine
+    from bootsim.simulate import Boot, Driver, boot
+    from bootsim.trace import Trace
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Boot",
+    "BootsimError",
+    "DeviceTreeError",
+    "Driver",
+    "DriverError",
+    "KernelPanic",
+    "Machine",
+    "MachineFault",
+    "Memblock",
+    "MemoryAccessError",
+    "Profile",
+    "Trace",
+    "boot",
+]
+
+# Where each name lives: loaded on first use, so that `bootsim --help` loads no emulator.
+_HOMES = {
+    "bootsim.simulate": ("Boot", "Driver", "boot"),
+    "bootsim.errors": (
+        "BootsimError",
+        "DeviceTreeError",
+        "DriverError",
+        "KernelPanic",
+        "MachineFault",
+        "MemoryAccessError",
+    ),
+    "bootsim.kernel.memblock": ("Memblock",),
+    "bootsim.kernel.profile": ("Profile",),
+    "bootsim.machine.machine": ("Machine",),
+    "bootsim.trace": ("Trace",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'bootsim' has no attribute '{name}'")

@@ -18,18 +18,16 @@ from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
 
 if TYPE_CHECKING:
-    from bootsim.boot import Boot
+    from bootsim.simulate import Boot
     from bootsim.views import View
 
 
-class Number(click.ParamType):
+class Number(click.ParamType[int]):
     """A number or size: decimal, 0x, or with a suffix K, M, G."""
 
     name = "NUMBER"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         number = parse_number(value)
@@ -119,7 +117,7 @@ def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: 
     kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK = "mem_init"
     in the file moves it from its place right after the command line to another stage.
     """
-    from bootsim.boot import load_driver
+    from bootsim.simulate import load_driver
     from bootsim.views.summary import summary
 
     drivers = [load_driver(file, hook=hook) for file in files]
@@ -192,7 +190,7 @@ def disasm(address: int, count: int, virtual: bool, as_json: bool, **options: An
 @click.argument("name", default="memblock", metavar="NAME")
 @machine_options
 def struct(name: str, as_json: bool, **options: Any) -> None:
-    """A C structure as it lies in RAM: memblock, zone or pglist_data."""
+    """A C structure as it lies in RAM: memblock or zone."""
     from bootsim.views import structs
 
     _print(structs.struct(_boot(options), name), as_json)
@@ -222,18 +220,20 @@ def pagetable(address: int | None, as_json: bool, **options: Any) -> None:
 @machine_options
 def buddyinfo(as_json: bool, **options: Any) -> None:
     """Free blocks of each order, as /proc/buddyinfo has them."""
-    from bootsim.views import zones
+    from bootsim.views import View, zones
 
-    _print(zones.buddyinfo(_boot(options).buddy), as_json)
+    data = zones.buddyinfo(_boot(options).buddy)
+    _print(View(data, zones.format_buddyinfo(data)), as_json)
 
 
 @inspect.command()
 @machine_options
 def zoneinfo(as_json: bool, **options: Any) -> None:
     """The zones, in the form of /proc/zoneinfo."""
-    from bootsim.views import zones
+    from bootsim.views import View, zones
 
-    _print(zones.zoneinfo(_boot(options).buddy), as_json)
+    data = zones.zoneinfo(_boot(options).buddy)
+    _print(View(data, zones.format_zoneinfo(data)), as_json)
 
 
 @inspect.command()
@@ -265,7 +265,7 @@ def main() -> None:
 
 def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | None = None) -> Boot:
     """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
-    from bootsim.boot import Boot
+    from bootsim.simulate import Boot
 
     dtb: Path | None = options["dtb"]
     initrd: Path | None = options["initrd"]

@@ -5,19 +5,26 @@ The format is described in tests/data/memblock/README.md.
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bootsim.errors import KernelPanic
-from bootsim.kernel.memblock import Memblock, MemblockFeatures, MemblockType
+from bootsim.kernel.memblock import Memblock, MemblockFeatures
+from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.machine.memory import PhysMemory
 from bootsim.trace import Event, MemblockRange, Printk, Trace
 
-# What the recording had mapped, so where a block can be written to.
-MAPPED = (0x00010000, 0xF0000000 - 0x00010000)
+# What the recording had mapped, and so could fill and look at.
+MAPPED = range(0x00010000, 0xF0000000)
+_BANK = 1 << 28
+_STRUCTURES = 2 * PAGE_SIZE  # what memblock's own structures take
 LARGEST_FILLED = 65536
 FILL = 0xAA
 
@@ -39,9 +46,11 @@ class FillingTrace(Trace):
             isinstance(event, MemblockRange)
             and event.caller == "memblock_alloc_range_nid"
             and 0 < event.size <= LARGEST_FILLED
-            and self.memblock.ram.contains(event.base, event.size)
+            and event.base in MAPPED
+            and event.base + event.size - 1 in MAPPED
         ):
-            self.memblock.ram.fill(event.base, event.size, FILL)
+            for base, size in _pieces(self.memblock.ram, event.base, event.size):
+                self.memblock.ram.fill(base, size, FILL)
         super().emit(event)
 
 
@@ -87,12 +96,21 @@ def run(sequence: dict[str, Any]) -> int:
             if digest is not None:
                 _equal(where, "digest", _digest(_state(memblock)), digest)
         if "mem" in op:
-            block = memblock.ram.read(op["ret"], op["args"]["size"])
+            pieces = _pieces(memblock.ram, op["ret"], op["args"]["size"])
+            block = b"".join(memblock.ram.read(base, size) for base, size in pieces)
             kinds = {bytes(len(block)): "zeroed", bytes([FILL]) * len(block): "untouched"}
             _equal(where, "mem", kinds.get(block, "neither"), op["mem"])
         printed = [event.text for event in list(trace)[before:] if isinstance(event, Printk)]
         _equal(where, "log", printed, op.get("log", []))
     return number + 1
+
+
+def _pieces(ram: PhysMemory, addr: int, size: int) -> Iterator[tuple[int, int]]:
+    """[addr, addr + size) bank by bank."""
+    while size:
+        length = min(size, ram.bank(addr).end - addr)
+        yield addr, length
+        addr, size = addr + length, size - length
 
 
 def _boot_state(sequence: dict[str, Any]) -> tuple[Memblock, FillingTrace]:
@@ -102,27 +120,66 @@ def _boot_state(sequence: dict[str, Any]) -> tuple[Memblock, FillingTrace]:
         max_numnodes=16 if sequence["numa"] else 1,
         **sequence["init"],
     )
-    memblock = Memblock.standalone(backing=[MAPPED], features=features, trace=trace)
+    memblock = Memblock.standalone(backing=_backing(sequence), features=features, trace=trace)
     trace.memblock = memblock
     return memblock, trace
 
 
-def _state(memblock: Memblock) -> dict[str, Any]:
-    columns = 4 if memblock.features.numa else 3
+def _backing(sequence: dict[str, Any]) -> list[tuple[int, int]]:
+    """RAM everywhere but for one hole, where the sequence has no memory or reserves none."""
+    adds = [op["args"] for op in sequence["ops"] if op["op"] in ("add", "add_node")]
+    spans = [(args["base"], args["base"] + args["size"]) for args in adds]
+    hole = _hole(spans) or _hole(_touched(sequence))
+    assert hole, f"{sequence['name']}: no room for memblock's structures"
+    edges = [0, *range(_BANK, 1 << 32, _BANK), hole, hole + _STRUCTURES, 1 << 32]
+    banks = [(low, high - low) for low, high in pairwise(sorted(edges)) if low != hole]
+    return [(base, size) for base, size in banks if size]
 
-    def table(type_: MemblockType) -> dict[str, Any]:
+
+def _hole(spans: list[tuple[int, int]]) -> int | None:
+    """The highest place for the structures that meets none of `spans`."""
+    places = [(1 << 32) - _STRUCTURES]
+    places += [(start - _STRUCTURES) // PAGE_SIZE * PAGE_SIZE for start, _end in spans]
+    for place in sorted(places, reverse=True):
+        if place > 0 and all(end <= place or place + _STRUCTURES <= start for start, end in spans):
+            return place
+    return None
+
+
+def _touched(sequence: dict[str, Any]) -> list[tuple[int, int]]:
+    """What allocators gave out, and what was reserved."""
+    spans = []
+    for op in sequence["ops"]:
+        size = op["args"].get("size")
+        if "alloc" in op["op"] and op["ret"] and size:
+            spans.append((op["ret"], op["ret"] + size))
+        if op["state"]:
+            spans += [(base, base + size) for base, size, *_ in op["state"]["reserved"]["regions"]]
+    return spans
+
+
+def _state(memblock: Memblock) -> dict[str, Any]:
+    """struct memblock, decoded from RAM."""
+    ram, layout = memblock.ram, memblock.layout
+    head = layout.memblock.from_buffer_copy(
+        ram.read(memblock.at.memblock, ctypes.sizeof(layout.memblock))
+    )
+    row = struct.Struct("<IIIi" if memblock.features.numa else "<III")
+
+    def table(type_: Any) -> dict[str, Any]:
+        rows = row.iter_unpack(ram.read(type_.regions, type_.cnt * row.size))
         return {
             "cnt": type_.cnt,
             "max": type_.max,
             "total_size": type_.total_size,
-            "regions": [list(region[:columns]) for region in type_],
+            "regions": list(map(list, rows)),
         }
 
     return {
-        "bottom_up": memblock.bottom_up(),
-        "current_limit": memblock.current_limit,
-        "memory": table(memblock.memory),
-        "reserved": table(memblock.reserved),
+        "bottom_up": head.bottom_up,
+        "current_limit": head.current_limit,
+        "memory": table(head.memory),
+        "reserved": table(head.reserved),
     }
 
 
@@ -135,10 +192,17 @@ def _call(memblock: Memblock, op: str, args: dict[str, Any]) -> Any:
     if op in _SPECIAL:
         return _SPECIAL[op](memblock, **args)
     names = {"type": "type_", "ptr": "addr"}
-    result = getattr(memblock, op)(**{names.get(name, name): arg for name, arg in args.items()})
+    result = getattr(memblock, op)(
+        **{names.get(name, name): _as_c(name, arg) for name, arg in args.items()}
+    )
     if isinstance(result, Iterator):
         return [list(span) for span in result]
     return list(result) if isinstance(result, tuple) else result
+
+
+def _as_c(name: str, arg: Any) -> Any:
+    """The argument as a C caller's conversion to phys_addr_t leaves it."""
+    return arg if isinstance(arg, str | bool) or name == "nid" else arg and arg & 0xFFFFFFFF
 
 
 def _free_all(memblock: Memblock, max_low_pfn: int) -> dict[str, Any]:

@@ -118,7 +118,10 @@ def test_cells(board: BoardOf) -> None:
             CELLS_1 + memory("0x80000000 0x80001000"),
             "/memory: memory [0x80000000-0x100000fff] passes 4 GiB",
         ),
-        (CELLS_2 + memory("2 0 0 0x1000"), "/memory: memory [0x200000000-0x200000fff] passes 4 GiB"),
+        (
+            CELLS_2 + memory("2 0 0 0x1000"),
+            "/memory: memory [0x200000000-0x200000fff] passes 4 GiB",
+        ),
         (
             CELLS_1 + memory("1 2 3"),
             "/memory: reg has 12 bytes, expected a multiple of 8 (#address-cells 1, #size-cells 1)",
@@ -223,7 +226,7 @@ def test_the_console_is_first(board: BoardOf, content: str, first: int) -> None:
 
 
 def test_model_and_cpus(board: BoardOf) -> None:
-    content = CELLS_1 + RAM + 'compatible = "a,b", "c";'
+    content = CELLS_1 + 'compatible = "a,b", "c";' + RAM
     assert board(content).model == "a,b"  # as Linux's of_flat_dt_get_machine_name()
     assert board(content).cpus == 1
     cpus = 'cpus { cpu@0 { }; x { device_type = "cpu"; }; cpu-map { }; idle-states { }; };'

@@ -141,9 +141,7 @@ def test_a_version_16_blob_becomes_one_of_version_17() -> None:
         (None, (-1, 5), "t: /chosen: initrd from -0x1 to 0x5 is not"),
     ],
 )
-def test_what_cannot_be(
-    bootargs: str | None, initrd: tuple[int, int] | None, message: str
-) -> None:
+def test_what_cannot_be(bootargs: str | None, initrd: tuple[int, int] | None, message: str) -> None:
     with pytest.raises(DeviceTreeError) as caught:
         set_chosen(OWN, bootargs=bootargs, initrd=initrd, name="t")
     assert str(caught.value).startswith(message)

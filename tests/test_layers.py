@@ -20,9 +20,9 @@ ROOMS = {
     "machine": {"errors", "resources"},
     "devicetree": {"errors", "machine"},
     "kernel": {"errors", "trace", "machine"},
-    "boot": {"errors", "trace", "resources", "machine", "devicetree", "kernel"},
-    "views": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "boot"},
-    "cli": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "boot", "views"},
+    "simulate": {"errors", "trace", "resources", "machine", "devicetree", "kernel"},
+    "views": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "simulate"},
+    "cli": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "simulate", "views"},
 }
 # A library, and the only places that may import it.
 DOORS = {

@@ -33,14 +33,20 @@ def test_a_bank_may_end_at_4_gib() -> None:
 
 
 def test_access_stays_inside_one_bank() -> None:
-    memory = PhysMemory([(0, 0x1000), (0x1000, 0x1000), (0x4000, 0x1000)])
-    assert memory.size == 0x3000
-    for address, size in ((0x2000, 1), (0x3FFF, 2), (0xFFF, 2), (0x5000, 0), (1 << 40, 1)):
+    memory = PhysMemory([(0x1000, 0x1000), (0x4000, 0x1000)])
+    assert memory.size == 0x2000
+    for address, size in ((0xFFF, 2), (0x2000, 1), (0x1FFF, 2), (0x5000, 0), (1 << 40, 1)):
         assert not memory.contains(address, size)
         with pytest.raises(MemoryAccessError, match="no RAM at"):
             memory.read(address, size)
     with pytest.raises(MemoryAccessError, match="aligned"):
         memory.words(2, 1)
+
+
+def test_banks_that_touch_are_one() -> None:
+    memory = PhysMemory([(0x1000, 0x1000), (0, 0x1000)])
+    memory.write(0xFFE, b"over")
+    assert memory.read(0xFFC, 8) == b"\0\0over\0\0"
 
 
 def test_views_are_the_ram_itself() -> None:

@@ -6,7 +6,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from bootsim.devicetree import compile_dts
+from bootsim.devicetree.source import compile_dts
 
 CELLS = "#address-cells = <1>; #size-cells = <1>;"
 

@@ -5,17 +5,28 @@ Linux: arch/arm/mm/init.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+
 from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
+from bootsim.kernel.mmzone import PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
-from bootsim.kernel.page_alloc import PageAllocator, PageLayout, ZoneSpan
+from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.params import memparse
 
 U32_MASK = 0xFFFFFFFF
 _SWAPPER_PG_DIR_SIZE = 0x4000
+_MEMMAP_PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "alloc_node_mem_map": "memory map (struct page)",
+        "setup_usemap": "pageblock flags of a zone",
+    }
+)
 
 
 def early_initrd(kernel: Kernel, value: str | None) -> int:
@@ -92,27 +103,26 @@ def zone_sizes_init(kernel: Kernel) -> None:
     bounds = {config.zones[0]: (limits.min_low_pfn, limits.max_low_pfn)}
     if config.highmem:
         bounds["HighMem"] = (limits.max_low_pfn, limits.max_pfn)
-    memory = [(pfn_up(r.base), pfn_down(r.base + r.size)) for r in kernel.memblock.memory]
+    memory = _memory_pfns(kernel)
     zones = [
-        ZoneSpan(name, start, end, tuple(
-            (max(low, start), min(high, end)) for low, high in memory if max(low, start) < min(high, end)
-        ))
+        ZoneSpan(name, start, end, tuple(_clipped(memory, start, end)))
         for name, (start, end) in bounds.items()
     ]
+    layouts = {"5.0": PageLayout.linux_5_0, "6.1": PageLayout.linux_6_1}
     kernel.page_alloc = PageAllocator(
         kernel.memory,
         kernel.linear,
         kernel.trace,
-        PageLayout(
+        layouts[kernel.profile.features.page_alloc](
+            kernel.pa_symbol("contig_page_data"),
             struct_page_size=config.struct_page_size,
             max_order=config.max_order,
-            pgdat_addr=kernel.pa_symbol("contig_page_data"),
         ),
         kernel.printk,
     )
 
     def alloc(size: int, nid: int, caller: str) -> int:
-        virt = kernel.memblock.alloc_node(size, 0, nid, caller=caller)
+        virt = kernel.memblock.alloc_node_nopanic(size, nid, caller=caller)
         if not virt:
             return 0
         phys = kernel.virt_to_phys(virt)
@@ -122,46 +132,43 @@ def zone_sizes_init(kernel: Kernel) -> None:
     kernel.page_alloc.free_area_init_node(0, zones, alloc)
 
 
+def _memory_pfns(kernel: Kernel) -> list[PfnRange]:
+    """memblock.memory as whole pages, neighbours joined."""
+    return [PfnRange(start, end) for start, end, _ in kernel.memblock.for_each_mem_pfn_range()]
+
+
+def _clipped(ranges: list[PfnRange], start: int, end: int) -> Iterator[PfnRange]:
+    for low, high in ranges:
+        if max(low, start) < min(high, end):
+            yield PfnRange(max(low, start), min(high, end))
+
+
 def mem_init(kernel: Kernel) -> None:
     """Hand every free page to the buddy allocator and say how many there are."""
-    free_unused_memmap(kernel)
-    kernel.memblock.free_all(kernel.limits.max_low_pfn, kernel.buddy)
-    free_highpages(kernel)
-    kernel.memblock.late_alloc = kernel.buddy.late_alloc
-    mem_init_print_info(kernel)
+    buddy, memblock = kernel.buddy, kernel.memblock
+    buddy.free_unused_memmap(_memory_pfns(kernel), partial(memblock.phys_free, caller="mem_init"))
+    buddy.reset_all_zones_managed_pages()
+    pages = memblock.free_all(kernel.limits.max_low_pfn, buddy)
+    totalhigh_pages = free_highpages(kernel)
+    memblock.late_alloc = buddy.late_alloc
+    mem_init_print_info(kernel, pages + totalhigh_pages, totalhigh_pages)
 
 
-def free_unused_memmap(kernel: Kernel) -> None:
-    """Give back the parts of the memory map that describe holes between banks."""
-    block = 1 << (kernel.profile.config.max_order - 1)
-    previous_end = 0
-    for region in kernel.memblock.memory:
-        start = round_down(pfn_up(region.base), block)
-        if previous_end and previous_end < start:
-            _free_memmap(kernel, previous_end, start)
-        previous_end = round_up(pfn_down(region.base + region.size), block)
-
-
-def _free_memmap(kernel: Kernel, start_pfn: int, end_pfn: int) -> None:
-    start = round_up(kernel.buddy.page_address(start_pfn), PAGE_SIZE)
-    end = round_down(kernel.buddy.page_address(end_pfn), PAGE_SIZE)
-    if start < end:
-        kernel.memblock.phys_free(start, end - start, caller="mem_init")
-
-
-def free_highpages(kernel: Kernel) -> None:
-    """Free what is free above lowmem, page by page."""
+def free_highpages(kernel: Kernel) -> int:
+    """Free what is free above lowmem; how many pages that is."""
     if not kernel.profile.config.highmem:
-        return
-    lowest = kernel.limits.max_low_pfn
+        return 0
+    pages, lowest = 0, kernel.limits.max_low_pfn
     for start, end, _nid in kernel.memblock.for_each_free_mem_range():
         first, last = max(pfn_up(start), lowest), pfn_down(end)
         if first < last:
             kernel.buddy.free_highpages(first, last)
+            pages += last - first
+    return pages
 
 
-def mem_init_print_info(kernel: Kernel) -> None:
-    """The "Memory:" line, all counts taken from zones and symbols (mm/page_alloc.c)."""
+def mem_init_print_info(kernel: Kernel, totalram_pages: int, totalhigh_pages: int) -> None:
+    """The "Memory:" line: pages counted by the zones, sections by symbols (mm/page_alloc.c)."""
     symbol, buddy = kernel.symbol, kernel.buddy
     code = symbol("_etext") - symbol("_stext")
     data = symbol("_edata") - symbol("_sdata")
@@ -171,12 +178,12 @@ def mem_init_print_info(kernel: Kernel) -> None:
     bss = symbol("__bss_stop") - symbol("__bss_start")
     if symbol("__init_begin") <= symbol("_sinittext") < symbol("__init_end"):
         init_data -= init_code
-    pages = buddy.present_pages()
+    pages = sum(zone.struct.present_pages for zone in buddy.zones)
     cma = sum(area.size for area in kernel.cma_areas) >> PAGE_SHIFT
-    reserved = (pages - buddy.totalram_pages - cma) & U32_MASK
+    reserved = (pages - totalram_pages - cma) & U32_MASK
     highmem = ""
     if kernel.profile.config.highmem:
-        highmem = f", {_kib(buddy.totalhigh_pages)}K highmem"
+        highmem = f", {_kib(totalhigh_pages)}K highmem"
     kernel.pr_info(
         f"Memory: {_kib(buddy.nr_free_pages())}K/{_kib(pages)}K available"
         f" ({code >> 10}K kernel code, {data >> 10}K rwdata, {rodata >> 10}K rodata,"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bootsim.errors import BootsimError, KernelPanic
-from bootsim.kernel import memblock_log
 from bootsim.kernel.cma import CmaArea
 from bootsim.kernel.libfdt import Fdt, FdtNode
+from bootsim.kernel.log import log_record
 from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.printk import (
@@ -254,8 +254,8 @@ class Kernel:
             raise KernelPanic("the page allocator has no zones before bootmem_init()")
         return self.page_alloc
 
-    def alloc_pages(self, order: int) -> int:
-        """Take 2**order pages: the first one's pfn, 0 when there are none (alloc_pages)."""
+    def alloc_pages(self, order: int) -> int | None:
+        """Take 2**order pages: the first one's pfn, None when there are none (alloc_pages)."""
         return self.buddy.alloc_pages(order, caller=_caller())
 
     def free_pages(self, pfn: int, order: int) -> None:
@@ -263,12 +263,9 @@ class Kernel:
         self.buddy.free_pages(pfn, order, caller=_caller())
 
     def _log_event(self, event: Event) -> None:
-        if isinstance(event, Printk):
-            self.log_buf.store(event.level, event.text)
-        else:
-            line = memblock_log.format_event(event, self.memblock.features)
-            if line is not None:
-                self.log_buf.store(KERN_INFO, line)
+        record = log_record(event, self.memblock.features)
+        if record is not None:
+            self.log_buf.store(*record)
 
 
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:

@@ -66,7 +66,9 @@ class FdtNode:
     def strings(self, name: str) -> list[str]:
         """Property `name` as its list of strings."""
         value = self.props.get(name, b"")
-        return [part.decode("latin-1") for part in value.rstrip(b"\0").split(b"\0")] if value else []
+        return (
+            [part.decode("latin-1") for part in value.rstrip(b"\0").split(b"\0")] if value else []
+        )
 
     def is_compatible(self, compatible: str) -> bool:
         """of_flat_dt_is_compatible: one of the node's compatible strings equals, ignoring case."""

@@ -162,9 +162,7 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     if ranges is None:
         base = _alloc_reserved_memory(kernel, size, align, 0, 0, nomap=region.nomap)
     elif len(ranges) % (address_cells + size_cells):
-        kernel.pr_err(
-            f"{_PREFIX}invalid alloc-ranges property in '{node.name}', skipping node."
-        )
+        kernel.pr_err(f"{_PREFIX}invalid alloc-ranges property in '{node.name}', skipping node.")
         return -EINVAL
     else:
         for start, length in reg_entries(kernel, ranges):

@@ -58,7 +58,7 @@ PAGE_KERNEL_TABLE = PMD_TYPE_TABLE | PMD_BIT4 | DOMAIN_KERNEL << 5
 
 @dataclass(frozen=True, slots=True)
 class MemType:
-    """struct mem_type: how a kind of memory is mapped; no section descriptor where prot_sect is 0."""
+    """struct mem_type: how a kind of memory is mapped; prot_sect 0: never by sections."""
 
     name: str
     prot_pte: int

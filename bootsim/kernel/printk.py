@@ -64,13 +64,14 @@ class LogBuffer:
                 wrapped, index = True, 0
                 continue
             start = index + _HEADER.size
-            yield flags >> 5, bytes(self._buffer[start : start + text_length]).decode(
-                "utf-8", "replace"
+            yield (
+                flags >> 5,
+                bytes(self._buffer[start : start + text_length]).decode("utf-8", "replace"),
             )
             index += length
 
     def _make_free_space(self, length: int) -> None:
-        """log_make_free_space: advance the first index until `length` bytes and an end marker fit."""
+        """log_make_free_space: drop records until `length` bytes and an end marker fit."""
         while not self._has_space(length):
             index = self._first[0]
             record = _HEADER.unpack_from(self._buffer, index)[1]
@@ -84,8 +85,6 @@ class LogBuffer:
     def _has_space(self, length: int) -> bool:
         """logbuf_has_space: strictly more than `length` and a header are free in one piece."""
         first, end = self._first[0], self._next[0]
-        if end > first or end == first == 0:
-            free = max(self._size - end, first)
-        else:
-            free = first - end
+        unwrapped = end > first or end == first == 0
+        free = max(self._size - end, first) if unwrapped else first - end
         return bool(free >= length + _HEADER.size)

@@ -54,7 +54,7 @@ class Config:
 MemoryNodes = Literal["anywhere", "available-children-of-root"]
 NoMap = Literal["remove", "mark"]
 ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
-MemblockRules = Literal["5.0", "6.1"]
+Version = Literal["5.0", "6.1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,16 @@ class Features:
     nomap: what a no-map reserved-memory node does to memblock.memory.
     reserve_dtb: which function reserves the blob.
     memblock: whose names, rules and log wording memblock has.
+    page_alloc: whose page allocator's details hold.
     nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
     """
 
     memory_nodes: MemoryNodes
     nomap: NoMap
     reserve_dtb: ReserveDtb
-    memblock: MemblockRules
+    memblock: Version
     nomap_unaligned_head: bool
+    page_alloc: Version
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -80,7 +82,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memory_nodes": get_args(MemoryNodes),
         "nomap": get_args(NoMap),
         "reserve_dtb": get_args(ReserveDtb),
-        "memblock": get_args(MemblockRules),
+        "memblock": get_args(Version),
+        "page_alloc": get_args(Version),
     }
 )
 
@@ -164,16 +167,21 @@ def parse_profile(text: str, source: str) -> Profile:
             raise BootsimError(
                 f"{source}: features.{key} is {value!r}: expected {' or '.join(choices)}"
             )
-    texts = {key: data.get(key) for key in ("name", "title", "banner")}
-    for key, value in texts.items():
-        if not isinstance(value, str):
-            raise BootsimError(f"{source}: {key} is {value!r}: expected a string")
     return Profile(
-        **texts,
+        name=_string(data, "name", source),
+        title=_string(data, "title", source),
+        banner=_string(data, "banner", source),
         **tables,
         symbols=_mapping(data, "symbols", int, source),
         earlycon=_mapping(data, "earlycon", str, source),
     )
+
+
+def _string(data: dict[str, Any], key: str, source: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str):
+        raise BootsimError(f"{source}: {key} is {value!r}: expected a string")
+    return value
 
 
 def _table(cls: type[Any], data: dict[str, Any], table: str, source: str) -> Any:

@@ -147,7 +147,9 @@ def arm_add_memory(kernel: Kernel, start: int, size: int) -> int:
         kernel.pr_crit(f"Ignoring memory at 0x{start:08x} outside 32-bit physical address space")
         return -EINVAL
     if aligned + size > ULONG_MAX:
-        kernel.pr_crit(f"Truncating memory at 0x{start:08x} to fit in 32-bit physical address space")
+        kernel.pr_crit(
+            f"Truncating memory at 0x{start:08x} to fit in 32-bit physical address space"
+        )
         size = ULONG_MAX - aligned
     if aligned < kernel.phys_offset:
         end = min(aligned + size, kernel.phys_offset)

@@ -59,6 +59,7 @@ class PhysMemory:
     def __init__(self, banks: Iterable[tuple[int, int]], *, fill: int = 0) -> None:
         """Map `banks`, (base, size) pairs in bytes, with each byte `fill` at power-on.
 
+        Banks that touch become one, so that an access may cross from one into the next.
         Raises BootsimError for a bank that is empty, not page-aligned, past 4 GiB, or that
         overlaps another.
         """
@@ -75,7 +76,7 @@ class PhysMemory:
         for low, high in pairwise(ranges):
             if low.end > high.base:
                 raise BootsimError(f"RAM banks {low} and {high} overlap")
-        self.banks = tuple(self._map(bank, fill) for bank in ranges)
+        self.banks = tuple(self._map(run, fill) for run in _contiguous(ranges))
         self._bases = [bank.base for bank in self.banks]
         self.bad_cells: list[tuple[int, int]] = []  # (address, mask of bits in the byte there)
 
@@ -165,6 +166,17 @@ class PhysMemory:
 
     def __iter__(self) -> Iterator[Bank]:
         return iter(self.banks)
+
+
+def _contiguous(ranges: list[Range]) -> list[Range]:
+    """Sorted, disjoint `ranges` with those that touch joined."""
+    joined: list[Range] = []
+    for bank in ranges:
+        if joined and joined[-1].end == bank.base:
+            joined[-1] = Range(joined[-1].base, joined[-1].size + bank.size)
+        else:
+            joined.append(bank)
+    return joined
 
 
 def _fill(view: memoryview, byte: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bootsim.boot import Boot
 from bootsim.kernel.memblock import Region
+from bootsim.machine.disasm import disassemble
+from bootsim.simulate import Boot
 from bootsim.views import View, size_text
 from bootsim.views.owners import FREE, Owned, owners_of, ownership
 
@@ -27,11 +28,13 @@ def regions(boot: Boot) -> View:
     lines: list[str] = []
     for name, table in (("memory", boot.memblock.memory), ("reserved", boot.memblock.reserved)):
         entries = [_region(boot, region, name) for region in table]
-        data[name] = {"cnt": table.cnt, "max": table.max, "total_size": table.total_size,
-                      "regions": entries}
-        lines.append(
-            f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}"
-        )
+        data[name] = {
+            "cnt": table.cnt,
+            "max": table.max,
+            "total_size": table.total_size,
+            "regions": entries,
+        }
+        lines.append(f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}")
         for index, (region, entry) in enumerate(zip(table, entries, strict=True)):
             end = region.base + max(region.size - 1, 0)
             text = f"{index:4}: {region.base:#010x}..{end:#010x} {size_text(region.size):>10}"
@@ -90,12 +93,14 @@ def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
 
 def disasm(boot: Boot, address: int, count: int, *, virtual: bool) -> View:
     """`count` ARM instructions at `address`."""
-    from bootsim.machine.disasm import disassemble
-
     content = boot.read(address, 4 * count, virtual=virtual)
-    shown = disassemble(content, address)
-    lines = [f"{i.address:08x}:  {i.word:08x}  {i.text}" for i in shown]
-    data = [{"address": i.address, "word": i.word, "text": i.text} for i in shown]
+    data: list[dict[str, object]] = []
+    lines: list[str] = []
+    for offset in range(0, 4 * count, 4):
+        code, at = content[offset : offset + 4], address + offset
+        word, text = int.from_bytes(code, "little"), disassemble(code, at, thumb=False)
+        data.append({"address": at, "word": word, "text": text})
+        lines.append(f"{at:08x}:  {word:08x}  {text or 'undefined'}")
     return View(data, lines)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
-from bootsim.boot import Boot
 from bootsim.machine.memory import Range
+from bootsim.simulate import Boot
 from bootsim.trace import MemblockRange, Use
 
 FREE = "free"
@@ -30,7 +31,9 @@ def ownership(boot: Boot) -> list[Owned]:
     """All RAM of the machine in address order, cut where the owner changes."""
     boundaries = {edge for bank in boot.memory.banks for edge in (bank.base, bank.end)}
     named = [
-        (Range(event.base, event.size), event.what) for event in boot.trace if isinstance(event, Use)
+        (Range(event.base, event.size), event.what)
+        for event in boot.trace
+        if isinstance(event, Use)
     ]
     reserved = _reserved(boot)
     requested = list(_requested(boot))
@@ -40,13 +43,15 @@ def ownership(boot: Boot) -> list[Owned]:
         boundaries.update((range_.base, range_.end))
     edges = sorted(boundaries)
     pieces: list[Owned] = []
-    for base, end in zip(edges, edges[1:], strict=False):
+    for base, end in pairwise(edges):
         if not boot.memory.contains(base, end - base):
             continue
         is_reserved = any(low <= base and end <= high for low, high in reserved)
         owner = FREE
         if is_reserved:
-            owner = next((n for r, n in reversed(named) if r.base <= base and end <= r.end), "") or next(
+            owner = next(
+                (n for r, n in reversed(named) if r.base <= base and end <= r.end), ""
+            ) or next(
                 (n for r, n in reversed(requested) if r.base <= base and end <= r.end), "reserved"
             )
         if pieces and pieces[-1].end == base and pieces[-1].owner == owner:

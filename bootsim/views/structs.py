@@ -6,23 +6,24 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any
 
-from bootsim.boot import Boot
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
+from bootsim.simulate import Boot
 from bootsim.views import View
 from bootsim.views.owners import owners_of
 
-STRUCTS = ("memblock", "pglist_data", "zone")
+STRUCTS = ("memblock", "zone")
 
 
 def struct(boot: Boot, name: str) -> View:
     """Structure `name` of the booted kernel, field by field with offsets and addresses."""
     data: list[dict[str, Any]] = []
     lines: list[str] = []
-    for title, phys, value in _instances(boot, name):
-        virt = boot.started_kernel.phys_to_virt(phys)
-        lines.append(f"struct {title} at {phys:#010x} (virtual {virt:#010x}),"
-                     f" {ctypes.sizeof(value)} bytes")
+    for title, virt, value in _instances(boot, name):
+        phys = boot.started_kernel.virt_to_phys(virt)
+        lines.append(
+            f"struct {title} at {phys:#010x} (virtual {virt:#010x}), {ctypes.sizeof(value)} bytes"
+        )
         fields = list(_fields(value))
         lines.extend(f"  {offset:#06x}  {path:32} {_text(item)}" for path, offset, item in fields)
         data.append(
@@ -39,22 +40,45 @@ def struct(boot: Boot, name: str) -> View:
 
 def page(boot: Boot, pfn: int) -> View:
     """The struct page of `pfn`, decoded, and who owns the page."""
-    allocator = boot.buddy
-    described = allocator.describe(pfn)
+    info = boot.buddy.page(pfn)
     start = pfn << PAGE_SHIFT
     owners = owners_of(boot, start, start + PAGE_SIZE)
-    data = {"pfn": pfn, "address": start, "owners": owners, **described}
+    block = info.block
+    data: dict[str, Any] = {
+        "pfn": pfn,
+        "physical": start,
+        "page": info.address,
+        "state": info.state.name.lower(),
+        "owners": owners,
+        "zone": info.zone,
+        "node": info.node,
+        "flags": [flag.name for flag in info.flags],
+        "block": None if block is None else {"pfn": block.pfn, "order": block.order},
+        "fields": {path: item for path, _, item in _fields(info.struct)},
+    }
     lines = [f"pfn {pfn:#x}: physical {start:#010x}-{start + PAGE_SIZE - 1:#010x}"]
-    lines.append(f"  owner         {', '.join(owners)}")
-    lines.extend(f"  {name:12}  {_text(value)}" for name, value in described.items())
+    lines.append(f"  {data['state']}, zone {info.zone}, node {info.node}: {', '.join(owners)}")
+    if block is not None:
+        lines.append(f"  in the free block of order {block.order} at pfn {block.pfn:#x}")
+    lines.append(f"struct page at virtual {info.address:#010x}")
+    lines.extend(
+        f"  {offset:#06x}  {path:12} {_text(item)}" for path, offset, item in _fields(info.struct)
+    )
     return View(data, lines)
 
 
 def _instances(boot: Boot, name: str) -> Iterator[tuple[str, int, ctypes.Structure]]:
+    """(title, virtual address, overlay) of each structure called `name`."""
     if name == "memblock":
-        yield "memblock", boot.started_kernel.pa_symbol("memblock"), boot.memblock.struct
-    elif name in ("zone", "pglist_data"):
-        yield from boot.buddy.structs(name)
+        memblock = boot.memblock
+        at = boot.started_kernel.pa_symbol("memblock")
+        overlay = memblock.layout.memblock.from_buffer(
+            boot.memory.view(at, ctypes.sizeof(memblock.layout.memblock))
+        )
+        yield "memblock", boot.started_kernel.symbol("memblock"), overlay
+    elif name == "zone":
+        for zone in boot.buddy.zones:
+            yield f"zone {zone.name}", zone.virt, zone.struct
     else:
         raise BootsimError(f"no struct '{name}': there are {', '.join(STRUCTS)}")
 
@@ -77,6 +101,4 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{value:#x}"
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value))
     return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from bootsim.boot import Boot
+from bootsim.simulate import Boot
 from bootsim.views import View, size_text, zones
 
 
@@ -14,17 +14,17 @@ def summary(boot: Boot) -> View:
         "stage": boot.stage,
         "model": boot.board.model,
         "profile": boot.profile.name,
-        "command_line": boot.command_line,
+        "command_line": boot.started_kernel.boot_command_line,
         "log": boot.log,
         "notes": boot.notes,
         "events": [{"kind": event.kind} | asdict(event) for event in boot.trace],
     }
     lines: list[str] = []
-    allocator = boot.page_alloc
-    if boot.handed_over and allocator is not None:
-        buddy = zones.buddyinfo(allocator)
+    if boot.handed_over:
+        allocator = boot.buddy
+        buddyinfo = zones.buddyinfo(allocator)
         free = allocator.nr_free_pages()
-        data["buddyinfo"] = buddy.data
+        data["buddyinfo"] = buddyinfo
         data["nr_free_pages"] = free
         reserved = boot.memblock.reserved
         lines.append("")
@@ -33,7 +33,7 @@ def summary(boot: Boot) -> View:
             f" {reserved.cnt} reserved regions hold {size_text(reserved.total_size)}"
         )
         lines.append("Free blocks of order 0 to 10 (4 KiB to 4 MiB):")
-        lines.extend(buddy.lines)
+        lines.extend(zones.format_buddyinfo(buddyinfo))
     else:
         lines.append("")
         lines.append(f"Stopped after {boot.stage}: `bootsim inspect regions --at ...` shows why")

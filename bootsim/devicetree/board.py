@@ -1,0 +1,223 @@
+"""What a machine needs to know of its device tree: RAM, console, CPUs, and what /chosen says.
+
+RAM is found as Linux finds it (drivers/of/fdt.c, early_init_dt_scan_memory()), addresses of devices
+are brought up through the buses as in drivers/of/address.c, __of_translate_address(). Where Linux
+goes on with memory that cannot be, the machine cannot be built, and an error says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bootsim.devicetree.blob import parse_blob
+from bootsim.devicetree.tree import Node, Tree
+from bootsim.errors import DeviceTreeError
+from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
+
+_OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board. Addresses are physical, sizes in bytes.
+
+    `memory` are the RAM banks in the tree's order; `uarts` the base addresses of its PL011s, the
+    console's first; `bootargs` and `initrd` (end exclusive) what /chosen says, None if nothing.
+    """
+
+    model: str
+    compatible: tuple[str, ...]
+    memory: tuple[Range, ...]
+    uarts: tuple[int, ...]
+    cpus: int
+    bootargs: str | None
+    initrd: tuple[int, int] | None
+
+    @classmethod
+    def from_blob(cls, data: bytes, name: str) -> Board:
+        """The board that blob `data` describes. Raises DeviceTreeError."""
+        return cls.from_tree(parse_blob(data, name))
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Board:
+        """The board that `tree` describes; DeviceTreeError if there is no usable RAM in it."""
+        compatible = tree.root.strings("compatible")
+        chosen = tree.root.child("chosen")
+        return cls(
+            model=tree.root.string("model") or next(iter(compatible), ""),
+            compatible=compatible,
+            memory=_memory(tree),
+            uarts=_uarts(tree),
+            cpus=_cpus(tree),
+            bootargs=chosen.string("bootargs") if chosen else None,
+            initrd=_initrd(chosen) if chosen else None,
+        )
+
+    def ram_banks(self) -> tuple[Range, ...]:
+        """RAM in whole pages: banks rounded outwards, sorted; those that share a page are one."""
+        banks: list[Range] = []
+        for bank in sorted(self.memory):
+            start = bank.base // PAGE_SIZE * PAGE_SIZE
+            end = -(-bank.end // PAGE_SIZE) * PAGE_SIZE
+            if banks and start < banks[-1].end:
+                start = banks.pop().base
+            banks.append(Range(start, end - start))
+        return tuple(banks)
+
+
+def _memory(tree: Tree) -> tuple[Range, ...]:
+    nodes = [node for node in tree.root.children if node.string("device_type") == "memory"]
+    if not nodes:
+        raise DeviceTreeError(f'{tree.name}: /: no memory: no subnode has device_type = "memory"')
+    address_cells = _root_cells(tree, "#address-cells")
+    size_cells = _root_cells(tree, "#size-cells")
+    usable = [node for node in nodes if node.available and "reg" in node.properties]
+    banks = [
+        (bank, node.path)
+        for node in usable
+        for bank in _reg(tree, node, address_cells, size_cells)
+        if bank.size
+    ]
+    if not banks:
+        why = "of size 0" if usable else 'without "reg" or not "okay"'
+        paths = ", ".join(node.path for node in usable or nodes)
+        raise DeviceTreeError(f"{tree.name}: {paths}: no memory: all of it is {why}")
+    for bank, path in banks:
+        if bank.end > ADDRESS_LIMIT:
+            raise DeviceTreeError(f"{tree.name}: {path}: memory {bank} passes 4 GiB")
+    for (low, low_path), (high, high_path) in pairwise(sorted(banks)):
+        if low.end > high.base:
+            raise DeviceTreeError(
+                f"{tree.name}: {high_path}: memory {high} overlaps {low} of {low_path}"
+            )
+    return tuple(bank for bank, _ in banks)
+
+
+def _root_cells(tree: Tree, name: str) -> int:
+    """The root's #address-cells or #size-cells; 1 where there is none, as Linux has it for ARM."""
+    value = tree.root.properties.get(name)
+    cells = 1 if value is None else int.from_bytes(value, "big")
+    if cells not in (1, 2) or (value is not None and len(value) != 4):
+        found = f"{cells:#x} in {len(value or b'')} bytes"
+        raise DeviceTreeError(f"{tree.name}: /: {name} is {found}, expected one cell: 1 or 2")
+    return cells
+
+
+def _reg(tree: Tree, node: Node, address_cells: int, size_cells: int) -> Iterator[Range]:
+    value = node.properties["reg"]
+    entry = 4 * (address_cells + size_cells)
+    if not value or len(value) % entry:
+        raise DeviceTreeError(
+            f"{tree.name}: {node.path}: reg has {len(value)} bytes, expected a multiple of {entry} "
+            f"(#address-cells {address_cells}, #size-cells {size_cells})"
+        )
+    for offset in range(0, len(value), entry):
+        base, size = _numbers(value[offset : offset + entry], address_cells, size_cells)
+        yield Range(base, size)
+
+
+def _numbers(value: bytes, *cells: int) -> list[int]:
+    """The numbers at the front of `value`, one of that many cells each."""
+    numbers = []
+    for count in cells:
+        numbers.append(int.from_bytes(value[: 4 * count], "big"))
+        value = value[4 * count :]
+    return numbers
+
+
+def _uarts(tree: Tree) -> tuple[int, ...]:
+    """PL011s that the CPU can reach. Like Linux, leaves out one that no bus gives an address."""
+    console = _console(tree)
+    found = [
+        (node is not console, address)
+        for node, address in _device_addresses(tree.root, ())
+        if "arm,pl011" in node.strings("compatible")
+    ]
+    return tuple(address for _, address in sorted(found, key=lambda uart: uart[0]))
+
+
+def _console(tree: Tree) -> Node | None:
+    """The node of /chosen's stdout-path, or else of alias serial0."""
+    chosen = tree.root.child("chosen")
+    if chosen:
+        path = chosen.string("stdout-path") or chosen.string("linux,stdout-path")
+        if path:
+            return tree.node(path.split(":")[0])
+    return tree.node("serial0")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bus:
+    """How addresses below a node become those above it: (below, above, size) windows.
+
+    `windows` is None where ranges is missing or damaged: nothing below has an address above.
+    """
+
+    address_cells: int
+    size_cells: int
+    windows: tuple[tuple[int, int, int], ...] | None
+
+    def above(self, address: int) -> int | None:
+        for below, above, size in self.windows or ():
+            if below <= address < below + size:
+                return above + address - below
+        return None
+
+
+def _device_addresses(parent: Node, buses: tuple[_Bus, ...]) -> Iterator[tuple[Node, int]]:
+    """Each usable device below `parent` with the physical address of its first reg entry.
+
+    `buses` are those above `parent`, the root's first.
+    """
+    buses = (*buses, _bus(parent, buses[-1] if buses else None))
+    for node in parent.children:
+        if not node.available:
+            continue
+        reg = node.properties.get("reg", b"")
+        cells = buses[-1].address_cells
+        if 0 < cells <= _OF_MAX_ADDR_CELLS and len(reg) >= 4 * cells:
+            address: int | None = _numbers(reg, cells)[0]
+            for bus in reversed(buses[1:]):
+                address = bus.above(address) if address is not None else None
+            if address is not None and address < ADDRESS_LIMIT:
+                yield node, address
+        yield from _device_addresses(node, buses)
+
+
+def _bus(node: Node, parent: _Bus | None) -> _Bus:
+    cells = node.properties.get("#address-cells")
+    sizes = node.properties.get("#size-cells")
+    address_cells = int.from_bytes(cells, "big") if cells else parent.address_cells if parent else 1
+    size_cells = int.from_bytes(sizes, "big") if sizes else parent.size_cells if parent else 1
+    ranges = node.properties.get("ranges")
+    windows: tuple[tuple[int, int, int], ...] | None = None
+    if ranges == b"":
+        windows = ((0, 0, ADDRESS_LIMIT),)
+    elif ranges and parent:
+        layout = (address_cells, parent.address_cells, size_cells)
+        entry = 4 * sum(layout)
+        if max(layout) <= _OF_MAX_ADDR_CELLS and min(layout) > 0 and len(ranges) % entry == 0:
+            starts = range(0, len(ranges), entry)
+            windows = tuple(
+                (below, above, size)
+                for below, above, size in (_numbers(ranges[at:], *layout) for at in starts)
+            )
+    return _Bus(address_cells, size_cells, windows)
+
+
+def _cpus(tree: Tree) -> int:
+    """CPUs in /cpus; without any, Linux boots on the one that it runs on."""
+    cpus = tree.root.child("cpus")
+    nodes = cpus.children if cpus else ()
+    is_cpu = [n.name.split("@")[0] == "cpu" or n.string("device_type") == "cpu" for n in nodes]
+    return max(1, sum(is_cpu))
+
+
+def _initrd(chosen: Node) -> tuple[int, int] | None:
+    start = chosen.properties.get("linux,initrd-start")
+    end = chosen.properties.get("linux,initrd-end")
+    if not start or not end:
+        return None
+    return int.from_bytes(start, "big"), int.from_bytes(end, "big")

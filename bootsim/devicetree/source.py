@@ -1,0 +1,68 @@
+"""Device tree source (DTS): text to tree, and to blob.
+
+Text with directives goes through a C preprocessor first, as Linux's own device trees do. The parser
+and the preprocessor are imported only where they are needed: a blob needs neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bootsim.devicetree.blob import flatten
+from bootsim.devicetree.text import SourceBudget, SourceText
+from bootsim.devicetree.tree import Node, Tree
+from bootsim.machine.memory import Range
+
+if TYPE_CHECKING:
+    from devicetree import dtlib
+
+# `#define` and the like, but not the property `#if-cells` nor a line marker.
+_DIRECTIVE = re.compile(
+    r"^[ \t]*#[ \t]*(?:define|elif|else|endif|error|if|ifdef|ifndef|include|pragma|undef|warning)"
+    r"(?![-,\w])",
+    re.MULTILINE,
+)
+
+
+def compile_dts(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> bytes:
+    """The blob of the DTS file at `path`: what dtc makes of it.
+
+    `include_dirs` are looked through for included files, after the directory of the file that
+    includes. Raises DeviceTreeError, one line that begins with `file:line:column:` wherever the
+    fault has such a place.
+    """
+    return flatten(compile_tree(path, include_dirs=include_dirs))
+
+
+def compile_tree(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> Tree:
+    """The tree of the DTS file at `path`; as compile_dts(), for who wants the tree too."""
+    from bootsim.devicetree.parser import parse  # noqa: PLC0415
+
+    budget = SourceBudget()
+    source = SourceText(str(path), budget.read(path))
+    if _DIRECTIVE.search(source.text):
+        from bootsim.devicetree.preprocessor import preprocess  # noqa: PLC0415
+
+        source = preprocess(source.file, source.text, include_dirs, budget)
+    parsed = parse(source, include_dirs, budget)
+    root = _node(parsed.root, "/")
+    reserved = tuple(Range(address, size) for _, address, size in parsed.memreserves)
+    return Tree(source.file, root, reserved, _boot_cpuid(root))
+
+
+def _node(node: dtlib.Node, path: str) -> Node:
+    properties = {prop.name: bytes(prop.value) for prop in node.props.values()}
+    below = path.rstrip("/") + "/"
+    children = tuple(_node(child, below + child.name) for child in node.nodes.values())
+    return Node(node.name, path, MappingProxyType(properties), children)
+
+
+def _boot_cpuid(root: Node) -> int:
+    """The first CPU's reg, as dtc guesses it."""
+    cpus = root.child("cpus")
+    reg = cpus.children[0].properties.get("reg", b"") if cpus and cpus.children else b""
+    return int.from_bytes(reg, "big") if len(reg) == 4 else 0
