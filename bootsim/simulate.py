@@ -26,7 +26,7 @@ from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.machine.firmware import Firmware, FirmwareParams, enter_kernel, load_firmware
+from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory, Range
 from bootsim.resources import resource_path
@@ -91,10 +91,8 @@ class Boot:
             dtb, name = compile_dts(path), name or path.name
         self.name = name or "device tree"
         self.board = Board.from_blob(dtb, self.name)
-        self.machine = Machine(
-            self.board.ram_banks(), uart_base=next(iter(self.board.uarts), None), fill=ram_fill
-        )
         self._loader_notes: list[str] = []
+        self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)
         self.placement = self._load(dtb, cmdline, initrd, phys_offset, dtb_addr, initrd_addr)
         self.firmware = self._load_firmware()
         self.trace = Trace(until=until if isinstance(until, int) else None)
@@ -115,18 +113,18 @@ class Boot:
         are there to look at then, too.
         """
         cpu = self.machine.cpu
-        text = self.firmware.text
-        enter_kernel(cpu, self.firmware, self.machine.uart)
+        firmware = self.firmware
+        firmware.run(cpu)
         kernel = Kernel(
             self.machine.memory,
             self.profile,
             self.trace,
             phys_offset=self.placement.phys_offset,
             registers=ProcessorRegisters(
-                midr=cpu.call(text["read_cpuid_id"]),
-                ctr=cpu.call(text["read_cpuid_cachetype"]),
-                mpidr=cpu.call(text["read_cpuid_mpidr"]),
-                sctlr=cpu.call(text["get_cr"]),
+                midr=cpu.call(firmware.symbol("read_cpuid_id")),
+                ctr=cpu.call(firmware.symbol("read_cpuid_cachetype")),
+                mpidr=cpu.call(firmware.symbol("read_cpuid_mpidr")),
+                sctlr=cpu.call(firmware.symbol("get_cr")),
             ),
             hooks=self._hooks(),
             until=self._until_stage,
@@ -201,6 +199,14 @@ class Boot:
         return self.memory.read(address, size)
 
     # The boot loader.
+
+    def _uart(self) -> int | None:
+        """The console's PL011, unless the tree has RAM at its address."""
+        for base in self.board.uarts:
+            if not any(bank.base <= base < bank.end for bank in self.board.memory):
+                return base
+            self._loader_notes.append(f"the PL011 at {base:#010x} lies in RAM: it is left out")
+        return None
 
     def _load(
         self,

@@ -11,6 +11,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ FILL = 0xAA
 
 def sequences(path: Path) -> Iterator[dict[str, Any]]:
     """The sequences of a file of JSON lines, gzipped or not."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
-        yield from map(json.loads, lines)
+    data = path.read_bytes()
+    yield from map(
+        json.loads, (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
+    )
 
 
 class FillingTrace(Trace):
@@ -68,41 +70,74 @@ class Sink:
         self.reserved_pages.append([start, end])
 
 
-class Difference(AssertionError):
-    """An operation that ended otherwise than recorded."""
+@dataclass
+class Tally:
+    """What came of the operations of some sequences."""
+
+    sequences: int = 0
+    operations: int = 0
+    equal: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def run(self, sequence: dict[str, Any]) -> None:
+        """Run `sequence` up to the first operation that differs, and count."""
+        self.sequences += 1
+        self.operations += len(sequence["ops"])
+        for number, difference in enumerate(run(sequence)):
+            if difference is None:
+                self.equal += 1
+            else:
+                op = sequence["ops"][number]
+                where = f"{sequence['name']}[{number}] {op['op']}({op['args']})"
+                self.differences.append(f"{where}: {difference}")
+                return
+
+    def __str__(self) -> str:
+        return f"{self.sequences} sequences, {self.operations} operations, {self.equal} equal"
 
 
-def run(sequence: dict[str, Any]) -> int:
-    """Run `sequence`; the number of operations equal. Raises Difference at the first other one."""
+def run(sequence: dict[str, Any]) -> Iterator[str | None]:
+    """Run each operation of `sequence`: None if it is equal, else what differs."""
     memblock, trace = _boot_state(sequence)
-    state, digest = _state(memblock), None
     has_digests = any("digest" in op for op in sequence["ops"])
-    for number, op in enumerate(sequence["ops"]):
-        where = f"{sequence['name']}[{number}] {op['op']}({op['args']})"
+    state, digest = _state(memblock), _digest(_state(memblock))
+    for op in sequence["ops"]:
         before = len(trace)
         try:
             result = _call(memblock, op["op"], op["args"])
         except KernelPanic as panic:
             result = "BUG" if "BUG" in str(panic) else str(panic)
-        _equal(where, "ret", result, op["ret"])
-        if result == "BUG":
-            break
-        if op["state"] is not None:
-            state = op["state"]
-        if op["state"] is not None or not has_digests:
-            _equal(where, "state", _state(memblock), state)
-        if has_digests:
-            digest = op.get("digest", digest)
-            if digest is not None:
-                _equal(where, "digest", _digest(_state(memblock)), digest)
-        if "mem" in op:
-            pieces = _pieces(memblock.ram, op["ret"], op["args"]["size"])
-            block = b"".join(memblock.ram.read(base, size) for base, size in pieces)
-            kinds = {bytes(len(block)): "zeroed", bytes([FILL]) * len(block): "untouched"}
-            _equal(where, "mem", kinds.get(block, "neither"), op["mem"])
-        printed = [event.text for event in list(trace)[before:] if isinstance(event, Printk)]
-        _equal(where, "log", printed, op.get("log", []))
-    return number + 1
+        found = {"ret": result}
+        recorded = {"ret": op["ret"]}
+        if op["ret"] != "BUG":
+            after = _state(memblock)
+            state = op["state"] or state
+            if op["state"] is not None or not has_digests:
+                found["state"], recorded["state"] = after, state
+            if has_digests:
+                digest = op.get("digest", digest)
+                found["digest"], recorded["digest"] = _digest(after), digest
+            if "mem" in op:
+                found["mem"] = _contents(memblock, op["ret"], op["args"]["size"])
+                recorded["mem"] = op["mem"]
+            printed = (event for event in trace.events[before:] if isinstance(event, Printk))
+            found["log"] = [event.text for event in printed]
+            recorded["log"] = op.get("log", [])
+        yield _difference(found, recorded)
+
+
+def _difference(found: dict[str, Any], recorded: dict[str, Any]) -> str | None:
+    for what, value in found.items():
+        if value != recorded[what]:
+            return f"{what} is {value}, recorded {recorded[what]}"
+    return None
+
+
+def _contents(memblock: Memblock, virt: int, size: int) -> str:
+    pieces = _pieces(memblock.ram, virt, size)
+    block = b"".join(memblock.ram.read(base, length) for base, length in pieces)
+    kinds = {bytes(size): "zeroed", bytes([FILL]) * size: "untouched"}
+    return kinds.get(block, "neither")
 
 
 def _pieces(ram: PhysMemory, addr: int, size: int) -> Iterator[tuple[int, int]]:
@@ -231,8 +266,3 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "region_pfns": _region_pfns,
     "dump_all": _dump_all,
 }
-
-
-def _equal(where: str, what: str, found: Any, recorded: Any) -> None:
-    if found != recorded:
-        raise Difference(f"{where}: {what} is {found}, recorded {recorded}")

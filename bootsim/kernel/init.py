@@ -147,11 +147,26 @@ def mem_init(kernel: Kernel) -> None:
     """Hand every free page to the buddy allocator and say how many there are."""
     buddy, memblock = kernel.buddy, kernel.memblock
     buddy.free_unused_memmap(_memory_pfns(kernel), partial(memblock.phys_free, caller="mem_init"))
+    _check_free_ranges(kernel)
     buddy.reset_all_zones_managed_pages()
     pages = memblock.free_all(kernel.limits.max_low_pfn, buddy)
     totalhigh_pages = free_highpages(kernel)
     memblock.late_alloc = buddy.late_alloc
     mem_init_print_info(kernel, pages + totalhigh_pages, totalhigh_pages)
+
+
+def _check_free_ranges(kernel: Kernel) -> None:
+    """Stop where Linux would corrupt memory: PFN_UP() of a start in the last page wraps to 0.
+
+    RAM that ends at 4 GiB and is lowmem to its end leaves such a range; memblock_free_all() then
+    frees pages from pfn 0 on.
+    """
+    for start, end, _nid in kernel.memblock.for_each_free_mem_range():
+        if pfn_up(start) > U32_MASK >> PAGE_SHIFT:
+            raise kernel.panic(
+                f"memblock_free_all: the free range [{start:#010x}-{end - 1:#010x}] starts in the"
+                " last page below 4 GiB: PFN_UP() wraps to 0 and Linux frees pages that are not RAM"
+            )
 
 
 def free_highpages(kernel: Kernel) -> int:

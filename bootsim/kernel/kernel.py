@@ -130,6 +130,7 @@ class Kernel:
                 memblock=self.pa_symbol("memblock"),
                 memory_regions=self.pa_symbol("memblock_memory_init_regions"),
                 reserved_regions=self.pa_symbol("memblock_reserved_init_regions"),
+                names=self.pa_symbol("memblock_names"),
             ),
             linear=self.linear,
             features=memblock_features(profile, self.pa_symbol("_end")),

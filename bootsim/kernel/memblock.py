@@ -51,8 +51,6 @@ __all__ = [
     "Region",
 ]
 
-MAX_ORDER = 11  # include/linux/mmzone.h: the largest block freed has 2**10 pages
-
 
 class PageSink(Protocol):
     """Who takes memblock's pages when the page allocator takes over (mm/page_alloc.c)."""
@@ -206,7 +204,7 @@ class Memblock(MemblockAllocation):
         for start, end, _nid in self.for_each_free_mem_range():
             first, stop = self.pfn_up(start), min(end >> PAGE_SHIFT, max_low_pfn)
             if first < stop:
-                _free_pages_memory(first, stop, sink)
+                _free_pages_memory(first, stop, self.features.max_order - 1, sink)
                 pages += stop - first
         return pages
 
@@ -223,11 +221,11 @@ class Memblock(MemblockAllocation):
         return max(end - first, 0)
 
 
-def _free_pages_memory(start: int, end: int, sink: PageSink) -> None:
+def _free_pages_memory(start: int, end: int, largest: int, sink: PageSink) -> None:
     """__free_pages_memory(): [start, end) as the largest blocks that are aligned and fit."""
     while start < end:
-        # Linux's __ffs(0) is the largest number there is.
-        order = min(MAX_ORDER - 1, (start & -start).bit_length() - 1 if start else MAX_ORDER)
+        # Page 0 is aligned to any order.
+        order = min(largest, (start & -start).bit_length() - 1) if start else largest
         while start + (1 << order) > end:
             order -= 1
         sink.free_pages_core(start, order)

@@ -42,6 +42,7 @@ class MemblockFeatures:
     init_regions: int = 128  # INIT_MEMBLOCK_REGIONS
     init_physmem_regions: int = 4  # INIT_PHYSMEM_REGIONS
     smp_cache_bytes: int = 64  # SMP_CACHE_BYTES: 64 with CONFIG_CPU_V7
+    max_order: int = 11  # MAX_ORDER: the largest block freed has 2**(max_order - 1) pages
     arch_low_address_limit: int = 0xFFFFFFFF  # ARCH_LOW_ADDRESS_LIMIT
     memory_hotremove: bool = False  # CONFIG_MEMORY_HOTREMOVE
     movable_node: bool = False  # command line: movable_node

@@ -5,6 +5,7 @@ Linux: arch/arm/mm/mmu.c.
 
 from __future__ import annotations
 
+from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_down, round_up
@@ -165,11 +166,21 @@ def paging_init(kernel: Kernel) -> None:
 
 
 def prepare_page_table(kernel: Kernel) -> None:
-    """Clear what head.S mapped, but for the first bank of lowmem with the kernel in it."""
+    """Clear what head.S mapped, but for the first bank of lowmem with the kernel in it.
+
+    Raises KernelPanic where the kernel is not in that bank: Linux unmaps itself here and dies
+    without a word.
+    """
     layout, limits = kernel.profile.layout, kernel.limits
     pmd_clear(kernel, 0, layout.page_offset)
     region = kernel.memblock.memory[0]
     end = min(region.base + region.size, limits.arm_lowmem_limit)
+    kernel_end = kernel.pa_symbol("_end")
+    if end < kernel_end:
+        raise KernelPanic(
+            f"prepare_page_table: the first bank of lowmem ends at {end:#010x}, the kernel at"
+            f" {kernel_end:#010x}: Linux unmaps itself here and dies silently"
+        )
     pmd_clear(kernel, kernel.phys_to_virt(end), vmalloc_start(kernel))
 
 

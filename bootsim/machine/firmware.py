@@ -91,6 +91,25 @@ class Firmware:
         """Physical address where the CPU starts."""
         return self.boot["boot"]
 
+    def symbol(self, name: str) -> int:
+        """Virtual address of a function of the text part, for `Cpu.call`."""
+        return self.text[name]
+
+    def run(self, cpu: Cpu) -> None:
+        """Run from reset to start_kernel(): the CPU is then in its trap, with the MMU on.
+
+        Raises HeadError if the head gives up, with what it printed on the UART; MachineFault.
+        """
+
+        def gave_up(cpu: Cpu, _index: int) -> None:
+            uarts = (device for base, _, device in cpu.devices if base == self.params.uart)
+            raise HeadError("".join(uart.text for uart in uarts if isinstance(uart, PL011)))
+
+        error = self.head["error"]
+        cpu.set_traps(error, error + 4, gave_up)
+        cpu.set_traps(self.text["traps"], self.text["traps_end"], lambda cpu, _index: cpu.stop())
+        cpu.run(self.reset)
+
 
 class HeadError(BootsimError):
     """The kernel's head gave up; `text` is what it printed on the UART."""
@@ -142,18 +161,3 @@ def load_firmware(memory: PhysMemory, params: FirmwareParams) -> Firmware:
         ),
     )
     return Firmware(params, boot, head, text)
-
-
-def enter_kernel(cpu: Cpu, firmware: Firmware, uart: PL011 | None = None) -> None:
-    """Run from reset to start_kernel(): the CPU then is in its trap, with the MMU on.
-
-    Raises HeadError if the head gives up, with what it printed on `uart`; MachineFault.
-    """
-    head, text = firmware.head, firmware.text
-
-    def gave_up(_cpu: Cpu, _index: int) -> None:
-        raise HeadError(uart.text if uart else "")
-
-    cpu.set_traps(head["error"], head["error"] + 4, gave_up)
-    cpu.set_traps(text["traps"], text["traps_end"], lambda cpu, _index: cpu.stop())
-    cpu.run(firmware.reset)

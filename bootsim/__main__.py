@@ -1,0 +1,5 @@
+"""`python -m bootsim` is `bootsim`."""
+
+from bootsim.cli import main
+
+main()

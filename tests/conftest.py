@@ -1,0 +1,31 @@
+"""Options of the test run, and what a test has to say in its summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MEMBLOCK_VECTORS = Path(__file__).parent / "data" / "memblock"
+SUMMARY = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--vectors",
+        type=Path,
+        default=MEMBLOCK_VECTORS,
+        metavar="DIR",
+        help="run tests/test_memblock_vectors.py on the vector files in DIR",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SUMMARY] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash[SUMMARY]:
+        terminalreporter.write_line(line)
