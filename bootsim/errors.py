@@ -55,9 +55,14 @@ class MachineFault(BootsimError):
 
 
 class KernelPanic(BootsimError):
-    """The model kernel stopped as Linux's panic() does; the message is the kernel's own."""
+    """The model kernel is dead: a panic(), a BUG(), or what would have killed Linux silently."""
 
     exit_code = 1
+
+    @classmethod
+    def panic(cls, text: str) -> KernelPanic:
+        """panic(): the message as Linux words it."""
+        return cls(f"Kernel panic - not syncing: {text}")
 
 
 class DriverError(BootsimError):

@@ -304,13 +304,22 @@ def test_guest_code_that_loops_for_ever(bootsim, tmp_path: Path) -> None:  # typ
     assert "0x80101000" in line
 
 
-def test_a_panic_leaves_the_log_and_the_kernels_words(bootsim) -> None:  # type: ignore[no-untyped-def]
+def test_a_panic_leaves_the_log_and_the_kernels_words(bootsim, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     result = bootsim("boot", "--append", "mem=1M")
     assert "prepare_page_table" in one_line(result, status=1)
     assert "Machine model" in result[1]
-    result = bootsim("boot", "--append", "mem=12M")  # not enough for the page tables and mem_map
-    assert "Kernel panic - not syncing" in one_line(result, status=1)
-    assert "Kernel panic - not syncing" in result[1].splitlines()[-1]
+    # All but the four pages below swapper_pg_dir is reserved: too little for page tables.
+    taken = (
+        f"reserved-memory {{ {CELLS} ranges;"
+        " low@60008000 { reg = <0x60008000 0xf8000>; };"
+        " high@60b91000 { reg = <0x60b91000 0x146f000>; }; };"
+    )
+    path = tmp_path / "full.dtb"
+    path.write_bytes(board((0x60000000, 32 * MIB), extra=taken))
+    result = bootsim("boot", "--dtb", path, "--append", "cma=0")
+    words = "Kernel panic - not syncing: ERROR: Failed to allocate 0x00001000 bytes below 0x00000000"
+    assert words in one_line(result, status=1)
+    assert words in result[1].splitlines()[-1]
 
 
 # A whole process, as the shell runs it.

@@ -219,7 +219,7 @@ def outcome(memblock: Memblock, operation: tuple[Any, ...]) -> Any:
 
 
 @pytest.mark.parametrize("numa", [False, True])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(steps=st.lists(operations, min_size=8, max_size=40), resize=st.booleans())
 def test_the_short_ways_give_what_walking_the_tables_gives(
     numa: bool, steps: list[tuple[Any, ...]], resize: bool

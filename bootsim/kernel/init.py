@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
+from bootsim.errors import KernelPanic
 from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.kernel import Kernel
@@ -163,7 +164,7 @@ def _check_free_ranges(kernel: Kernel) -> None:
     """
     for start, end, _nid in kernel.memblock.for_each_free_mem_range():
         if pfn_up(start) > U32_MASK >> PAGE_SHIFT:
-            raise kernel.panic(
+            raise KernelPanic(
                 f"memblock_free_all: the free range [{start:#010x}-{end - 1:#010x}] starts in the"
                 " last page below 4 GiB: PFN_UP() wraps to 0 and Linux frees pages that are not RAM"
             )

@@ -225,11 +225,6 @@ class Kernel:
         """A WARN(): its text, without the registers and stack that Linux prints around it."""
         self.pr_warn(f"WARNING: {text}")
 
-    def panic(self, text: str) -> KernelPanic:
-        """Log the panic as Linux words it; the caller raises what this returns."""
-        self.pr_emerg(f"Kernel panic - not syncing: {text}")
-        return KernelPanic(f"Kernel panic - not syncing: {text}")
-
     def memblock_dump_all(self) -> None:
         """Log memblock's tables where memblock=debug asks for it (memblock_dump_all)."""
         if self.memblock.memblock_debug:

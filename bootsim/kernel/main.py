@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bootsim.errors import KernelPanic
 from bootsim.kernel.init import mem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.setup import setup_arch
@@ -39,13 +40,17 @@ def start_kernel(kernel: Kernel) -> None:
 
     Raises KernelPanic where Linux panics, and BootStopped at the stage or event to stop at.
     """
-    kernel.stage("start_kernel")
-    smp_setup_processor_id(kernel)
-    kernel.pr_notice(kernel.profile.banner)
-    setup_arch(kernel)
-    kernel.stage("setup_arch")
-    mem_init(kernel)
-    kernel.stage(HANDOVER)
+    try:
+        kernel.stage("start_kernel")
+        smp_setup_processor_id(kernel)
+        kernel.pr_notice(kernel.profile.banner)
+        setup_arch(kernel)
+        kernel.stage("setup_arch")
+        mem_init(kernel)
+        kernel.stage(HANDOVER)
+    except KernelPanic as panic:
+        kernel.pr_emerg(str(panic))
+        raise
 
 
 def smp_setup_processor_id(kernel: Kernel) -> None:

@@ -248,7 +248,7 @@ class MemblockAllocation(MemblockRanges):
         virt = self._alloc_internal(size, align, min_addr, max_addr, nid, exact=False, zero=True)
         if not virt and panics and self.features.alloc_panics:
             digits = self.features.phys_addr_bits // 4
-            raise KernelPanic(
+            raise KernelPanic.panic(
                 f"{function}: Failed to allocate {size} bytes align={align:#x} nid={nid} "
                 f"from=0x{min_addr:0{digits}x} max_addr=0x{max_addr:0{digits}x}"
             )
@@ -369,7 +369,7 @@ class MemblockAllocation(MemblockRanges):
         if not found:
             digits = self.features.phys_addr_bits // 4
             # printk's %pa, so in hexadecimal.
-            raise KernelPanic(
+            raise KernelPanic.panic(
                 f"ERROR: Failed to allocate 0x{size:0{digits}x} bytes "
                 f"below 0x{max_addr:0{digits}x}."
             )

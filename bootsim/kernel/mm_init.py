@@ -201,7 +201,7 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
     size = count * layout.struct_page_size
     phys = alloc(size, node.nid, layout.memmap_caller)
     if not phys:
-        raise KernelPanic(f"Failed to allocate {size} bytes for node {node.nid} memory map")
+        raise KernelPanic.panic(f"Failed to allocate {size} bytes for node {node.nid} memory map")
     virt = node.linear.phys_to_virt(phys)
     node.mem_map = MemMap(
         node.memory,
@@ -266,7 +266,7 @@ def setup_usemap(node: Node, zone: Zone, alloc: Alloc) -> None:
     size = usemap_size(zone.start_pfn, zone.struct.spanned_pages, layout.pageblock_order)
     phys = alloc(size, node.nid, "setup_usemap")
     if not phys:
-        raise KernelPanic(
+        raise KernelPanic.panic(
             f"Failed to allocate {size} bytes for zone {zone.name} pageblock flags on node"
             f" {node.nid}"
         )

@@ -135,7 +135,7 @@ class Cpu:
         uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_A9)
         self._uc = uc
-        self._registers: Any = _Registers(uc)
+        self._registers = _Registers(uc)
         shared = []
         for bank in memory:
             # Held for as long as Unicorn knows the address: it keeps the mapping from closing.
@@ -199,7 +199,8 @@ class Cpu:
     def close(self) -> None:
         """Free the emulator now; what is asked of the Cpu from then on is a BootsimError."""
         self._finalizer()
-        self._uc = self._registers = _Closed()
+        closed: Any = _Closed()
+        self._uc = self._registers = closed
 
     # Registers.
 
