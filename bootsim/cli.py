@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,13 @@ _MACHINE_OPTIONS = (
         help="Kernel to model: a profile's name or a .toml file.",
     ),
     click.option(
+        "--symbol",
+        "symbols",
+        multiple=True,
+        metavar="NAME=ADDR",
+        help="Place a symbol of the profile elsewhere, as another build of the kernel would.",
+    ),
+    click.option(
         "--at",
         metavar="STAGE|N",
         help="Stop after this stage of the boot (`bootsim stages` lists them) or event number.",
@@ -64,6 +72,14 @@ _MACHINE_OPTIONS = (
         default=0,
         metavar="BYTE",
         help="What each byte of RAM holds at power-on, 0 by default; 0xa5 makes zeroing visible.",
+    ),
+    click.option(
+        "--bad-ram",
+        "bad_ram",
+        multiple=True,
+        metavar="ADDR[,MASK]",
+        help="Have the byte at ADDR flip the bits in MASK (all by default): --append memtest=4"
+        " finds it.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON; addresses as numbers."),
 )
@@ -151,6 +167,16 @@ def regions(as_json: bool, **options: Any) -> None:
     from bootsim.views import memory
 
     _print(memory.regions(_boot(options)), as_json)
+
+
+@inspect.command("memblock")
+@click.argument("table", type=click.Choice(["memory", "reserved"]), required=False)
+@machine_options
+def debugfs(table: str | None, as_json: bool, **options: Any) -> None:
+    """memblock's TABLE as /sys/kernel/debug/memblock shows it, or both."""
+    from bootsim.views import memory
+
+    _print(memory.debugfs(_boot(options), table), as_json)
 
 
 @inspect.command("map")
@@ -265,24 +291,29 @@ def main() -> None:
 
 def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | None = None) -> Boot:
     """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
+    from bootsim.kernel.profile import load_profile
     from bootsim.simulate import Boot
 
     dtb: Path | None = options["dtb"]
     initrd: Path | None = options["initrd"]
     at: str | None = options["at"]
+    if options["ram_fill"] and sys.stderr.isatty():
+        click.echo("bootsim: filling RAM", err=True)
     machine = Boot(
         dtb=_read(dtb) if dtb is not None else None,
         dts=options["dts"],
         name=str(dtb) if dtb is not None else None,
         cmdline=options["append"],
         initrd=_read(initrd) if initrd is not None else None,
-        profile=options["profile"],
+        profile=load_profile(options["profile"]).with_symbols(_symbols(options["symbols"])),
         dtb_addr=options["dtb_addr"],
         initrd_addr=options["initrd_addr"],
         phys_offset=options["phys_offset"],
         drivers=drivers or (),
         until=_event_or_stage(at),
         ram_fill=options["ram_fill"],
+        bad_ram=[_bad_cell(text) for text in options["bad_ram"]],
+        progress=_Progress() if sys.stderr.isatty() else lambda _text: None,
     )
     try:
         machine.run()
@@ -293,6 +324,37 @@ def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | No
         for note in machine.notes:
             click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
     return machine
+
+
+def _symbols(assignments: tuple[str, ...]) -> dict[str, int]:
+    symbols: dict[str, int] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        number = parse_number(value)
+        if number is None:
+            raise BootsimError(f"--symbol {assignment}: write NAME=ADDRESS, as _end=0x80b95258")
+        symbols[name] = number
+    return symbols
+
+
+def _bad_cell(text: str) -> tuple[int, int]:
+    address, _, mask = text.partition(",")
+    numbers = parse_number(address), parse_number(mask or "0xff")
+    if numbers[0] is None or numbers[1] is None:
+        raise BootsimError(f"--bad-ram {text}: write ADDR or ADDR,MASK, as 0x70000000,0x01")
+    return numbers[0], numbers[1]
+
+
+class _Progress:
+    """A line on the terminal for what takes over a second, renewed a few times a second."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + 1
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.2
+            click.echo(f"\r\x1b[Kbootsim: {text}\r", nl=False, err=True)
 
 
 def _event_or_stage(at: str | None) -> str | int | None:

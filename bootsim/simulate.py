@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -77,8 +77,13 @@ class Boot:
         drivers: Iterable[Driver | Hook] = (),
         until: str | int | None = None,
         ram_fill: int = 0,
+        bad_ram: Iterable[tuple[int, int]] = (),
+        progress: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Set up a machine; parameters as in boot()."""
+        """Set up a machine; parameters as in boot().
+
+        `name` stands for the blob in messages; `progress` is told now and then what takes long.
+        """
         if dtb is not None and dts is not None:
             raise BootsimError("give either a device tree blob or its source, not both")
         if isinstance(until, str) and until not in STAGES:
@@ -93,6 +98,9 @@ class Boot:
         self.board = Board.from_blob(dtb, self.name)
         self._loader_notes: list[str] = []
         self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)
+        for address, mask in bad_ram:
+            self._add_bad_cell(address, mask)
+        self._progress = progress
         self.placement = self._load(dtb, cmdline, initrd, phys_offset, dtb_addr, initrd_addr)
         self.firmware = self._load_firmware()
         self.trace = Trace(until=until if isinstance(until, int) else None)
@@ -129,6 +137,7 @@ class Boot:
             hooks=self._hooks(),
             until=self._until_stage,
             cpu=cpu,
+            progress=self._progress,
         )
         self.kernel = kernel
         with suppress(BootStopped):
@@ -207,6 +216,13 @@ class Boot:
                 return base
             self._loader_notes.append(f"the PL011 at {base:#010x} lies in RAM: it is left out")
         return None
+
+    def _add_bad_cell(self, address: int, mask: int) -> None:
+        if not self.machine.memory.contains(address):
+            raise BootsimError(f"bad cell at {address:#010x}: there is no RAM")
+        if not 1 <= mask <= 0xFF:
+            raise BootsimError(f"bad cell at {address:#010x}: mask {mask:#x} is not 1 to 0xff")
+        self.machine.memory.bad_cells.append((address, mask))
 
     def _load(
         self,
@@ -326,6 +342,7 @@ def boot(
     drivers: Iterable[Driver | Hook] = (),
     until: str | int | None = None,
     ram_fill: int = 0,
+    bad_ram: Iterable[tuple[int, int]] = (),
 ) -> Boot:
     """Simulate a boot and return what it left behind.
 
@@ -337,6 +354,7 @@ def boot(
     drivers: called with the kernel once the boot has come past their stage.
     until: a stage's name, or an event's number, to stop after.
     ram_fill: what each byte of RAM holds at power-on.
+    bad_ram: (address, mask) of bytes that flip the bits in mask, for memtest= to find.
 
     Raises BootsimError for bad input, KernelPanic, MachineFault or DriverError if the boot dies.
     """
@@ -352,6 +370,7 @@ def boot(
         drivers=drivers,
         until=until,
         ram_fill=ram_fill,
+        bad_ram=bad_ram,
     ).run()
 
 

@@ -127,7 +127,7 @@ def test_code_that_the_host_changed_runs_once_it_is_told() -> None:
     guest = Guest(0xE3A00001, BX_LR)
     assert guest.cpu.call(RAM) == 1
     guest.code(RAM, 0xE3A00002)
-    guest.cpu.invalidate_code()
+    guest.cpu.invalidate_code(RAM, 4)
     assert guest.cpu.call(RAM) == 2
 
 
@@ -503,6 +503,56 @@ def test_a_handler_can_survive_a_fault_below_it() -> None:
     guest.code(RAM + 0x3000, 0xE7F000F0)
     guest.cpu.set_register(14, 0)
     assert guest.cpu.call(RAM) == 4
+
+
+@pytest.mark.parametrize("limit", [None, 1 << 30], ids=["uncounted", "counted"])
+def test_a_handler_may_write_code_and_run_it(limit: int | None) -> None:
+    other = RAM + 0x3000
+
+    def handler(cpu: Cpu, index: int) -> None:
+        guest.code(other, 0xE3A00000 + cpu.arguments()[0], BX_LR)  # mov r0, #n
+        cpu.invalidate_code(other, 8)
+        cpu.set_register(0, cpu.call(other, max_instructions=limit))
+
+    guest = trapping(handler)
+    for n in range(50):
+        assert guest.cpu.call(RAM, n) == n + 1
+
+
+def test_a_handler_of_an_uncounted_run_cannot_run_guest_code() -> None:
+    guest = trapping(lambda cpu, index: cpu.set_register(0, cpu.call(RAM + 0x3000)))
+    with pytest.raises(BootsimError, match="only while instructions count"):
+        guest.cpu.call(RAM, max_instructions=None)
+
+
+def test_a_handler_may_replace_itself_but_not_set_other_traps() -> None:
+    def first(cpu: Cpu, index: int) -> None:
+        with pytest.raises(BootsimError, match="cannot be set while the CPU runs"):
+            cpu.set_traps(RAM + 0x3000, RAM + 0x3004, second)
+        cpu.set_traps(TRAPS, TRAPS + 16, second)
+        cpu.set_register(0, 10)
+
+    def second(cpu: Cpu, index: int) -> None:
+        cpu.set_register(0, 20)
+
+    guest = trapping(first)
+    assert [guest.cpu.call(RAM), guest.cpu.call(RAM)] == [11, 21]
+
+
+def test_stop_after_a_call_in_a_handler_still_stops_there() -> None:
+    def handler(cpu: Cpu, index: int) -> None:
+        cpu.stop()
+        cpu.call(RAM + 0x3000)
+
+    guest = trapping(handler)
+    guest.code(RAM + 0x3000, BX_LR)
+    guest.cpu.run(RAM)
+    assert (guest.cpu.pc, guest.cpu.lr) == (TRAPS + 4, RAM + 8)
+
+
+def test_a_running_cpu_is_not_closed() -> None:
+    with pytest.raises(BootsimError, match="while it runs"):
+        trapping(lambda cpu, index: cpu.close()).cpu.call(RAM)
 
 
 def test_a_device_error_is_a_fault_at_its_instruction() -> None:

@@ -245,6 +245,19 @@ def test_unaligned_blob_is_told_on_the_uart() -> None:
     assert machine.uart.text == INVALID + "  r1=0xffffffff, r2=0x69cf7002\n"
 
 
+def test_another_processor_is_told_on_the_uart() -> None:
+    machine = Machine(LINUX_5_0)
+    head = resource_path("firmware", "head.bin").read_bytes()
+    cortex_a9 = (0x410FC090).to_bytes(4, "little")
+    assert head.count(cortex_a9) == 1
+    a15 = (0x410FC0F0).to_bytes(4, "little")  # have it look for a Cortex-A15
+    machine.memory.write(LINUX_5_0.entry + head.index(cortex_a9), a15)
+    with pytest.raises(HeadError):
+        machine.boot()
+    expected = "\nError: unrecognized/unsupported processor variant (0x410fc090).\n"
+    assert machine.uart.text == expected
+
+
 def test_blob_outside_ram_is_a_fault() -> None:
     machine = Machine(replace(LINUX_5_0, dtb=0x20000000))
     with pytest.raises(MachineFault, match="no RAM or device") as caught:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bootsim.errors import KernelPanic
+from bootsim.errors import BootsimError
 from bootsim.kernel.memblock import NUMA_NO_NODE, Memblock, MemblockFeatures, MemblockFlags
 
 PAGE = 4096
@@ -214,8 +214,8 @@ def outcome(memblock: Memblock, operation: tuple[Any, ...]) -> Any:
     name, *args = operation
     try:
         return poke(memblock, *args) if name == "poke" else getattr(memblock, name)(*args)
-    except KernelPanic as panic:
-        return str(panic)
+    except BootsimError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("numa", [False, True])
@@ -247,3 +247,36 @@ def test_the_short_ways_give_what_walking_the_tables_gives(
             assert list(one) == list(other), step
             assert (one.total_size, one.max) == (other.total_size, other.max), step
         assert list(quick.for_each_free_mem_range()) == list(walking.for_each_free_mem_range())
+
+
+gap_operations = st.one_of(
+    st.tuples(st.just("phys_alloc"), st.integers(1, 5), st.sampled_from([1, 2, 4])),
+    st.tuples(st.just("phys_free"), st.integers(0, 199), st.integers(1, 9)),
+    st.tuples(st.just("reserve"), st.integers(0, 199), st.integers(1, 3)),
+    st.tuples(st.just("set_bottom_up"), st.booleans()),
+    st.tuples(st.just("set_current_limit"), st.integers(50, 200)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    reserved=st.lists(st.booleans(), min_size=200, max_size=200),
+    steps=st.lists(gap_operations, min_size=5, max_size=30),
+)
+def test_a_search_remembered_finds_what_a_new_one_finds(
+    reserved: list[bool], steps: list[tuple[Any, ...]]
+) -> None:
+    """Pages of which about half are taken, so that a search passes many gaps."""
+    remembering = Memblock.standalone([(LOW, 200 * PAGE)])
+    forgetful = Memblock.standalone([(LOW, 200 * PAGE)])
+    for memblock in (remembering, forgetful):
+        for page in (page for page, taken in enumerate(reserved) if taken):
+            memblock.reserve(LOW + page * PAGE, PAGE)
+    for name, *numbers in steps:
+        args = numbers
+        if name != "set_bottom_up":
+            args = [number * PAGE for number in numbers]
+        if name in ("phys_free", "reserve", "set_current_limit"):
+            args[0] += LOW
+        forgetful.reserved.forget()
+        assert getattr(remembering, name)(*args) == getattr(forgetful, name)(*args), (name, args)

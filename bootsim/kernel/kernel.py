@@ -91,7 +91,8 @@ class Kernel:
     """One model kernel on one machine's RAM.
 
     `hooks` are drivers by the stage after which they run; `until` is the stage to stop at.
-    `cpu` runs guest code; without one the kernel works on RAM alone.
+    `cpu` runs guest code; without one the kernel works on RAM alone. `progress` is told now and
+    then what takes long.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Kernel:
         hooks: Mapping[str, Sequence[Hook]] | None = None,
         until: str | None = None,
         cpu: Cpu | None = None,
+        progress: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.memory = memory
         self.profile = profile
@@ -115,6 +117,7 @@ class Kernel:
         self.hooks = hooks or {}
         self.until = until
         self._cpu = cpu
+        self.progress = progress
 
         self.log_buf = LogBuffer(
             memory,

@@ -71,22 +71,24 @@ def _do_one_pass(kernel: Kernel, pattern: int, start: int, end: int) -> None:
 def _memtest(kernel: Kernel, pattern: int, start: int, size: int) -> None:
     memory = kernel.memory
     aligned = round_up(start, _CELL)
-    length = (size - (aligned - start)) // _CELL * _CELL
-    if length <= 0:
-        return
-    chunk = pattern.to_bytes(_CELL, "little") * (min(length, _CHUNK) // _CELL)
-    for offset in range(0, length, _CHUNK):
-        part = memory.view(aligned + offset, min(_CHUNK, length - offset))
-        part[:] = chunk[: len(part)]
-    memory.settle(aligned, length)
+    end = aligned + (size - (aligned - start)) // _CELL * _CELL
+    expected = pattern.to_bytes(_CELL, "little") * (_CHUNK // _CELL)
+    for chunk in range(aligned, end, _CHUNK):
+        length = min(_CHUNK, end - chunk)
+        if pattern:
+            memory.write(chunk, memoryview(expected)[:length])
+        else:
+            memory.zero(chunk, length)
+        kernel.progress(f"memtest: writing {_as_written(pattern)}, {chunk:#010x}")
+    memory.settle(aligned, end - aligned)
     bad: list[tuple[int, int]] = []
-    for offset in range(0, length, _CHUNK):
-        part = memory.view(aligned + offset, min(_CHUNK, length - offset))
-        if part == chunk[: len(part)]:
-            continue
-        for index, cell in enumerate(part.cast("Q")):
-            if cell != pattern:
-                _note_bad(bad, aligned + offset + index * _CELL)
+    for chunk in range(aligned, end, _CHUNK):
+        part = memory.read(chunk, min(_CHUNK, end - chunk))
+        kernel.progress(f"memtest: reading {_as_written(pattern)}, {chunk:#010x}")
+        if not expected.startswith(part):
+            cells = memoryview(part).cast("Q")
+            for index in (index for index, cell in enumerate(cells) if cell != pattern):
+                _note_bad(bad, chunk + index * _CELL)
     for bad_start, bad_end in bad:
         kernel.pr_info(
             f"  {_as_written(pattern)} bad mem addr {bad_start:#010x} - {bad_end:#010x} reserved"

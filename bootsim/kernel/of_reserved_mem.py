@@ -139,7 +139,9 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     """__reserved_mem_alloc_size: find room for a node with `size`; 0 or a negative errno."""
     node = region.node
     size_cells, address_cells = 4 * kernel.fdt.root_size_cells, 4 * kernel.fdt.root_addr_cells
-    value = node.props["size"]
+    value = node.props.get("size")
+    if value is None:
+        return -EINVAL
     if len(value) != size_cells:
         kernel.pr_err(f"{_PREFIX}invalid size property in '{node.name}' node.")
         return -EINVAL

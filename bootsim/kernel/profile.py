@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -104,6 +104,18 @@ class Profile:
     def linear(self, phys_offset: int) -> LinearMap:
         """The linear map of this kernel when it runs at `phys_offset`."""
         return LinearMap(phys_offset, self.layout.page_offset)
+
+    def with_symbols(self, symbols: Mapping[str, int]) -> Profile:
+        """This kernel as another build of it would be: `symbols` at other virtual addresses.
+
+        Raises BootsimError for a symbol that the profile does not have.
+        """
+        for name in symbols:
+            if name not in self.symbols:
+                raise BootsimError(
+                    f"{self.name}: no symbol '{name}': there are {', '.join(self.symbols)}"
+                )
+        return replace(self, symbols=MappingProxyType({**self.symbols, **symbols}))
 
     @property
     def swapper_pg_dir(self) -> int:

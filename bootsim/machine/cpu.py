@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NoReturn
@@ -25,10 +25,9 @@ import unicorn as unicorn_package
 from unicorn import arm_const
 from unicorn.unicorn_py3.unicorn import uclib
 
-from bootsim.errors import BootsimError, MachineFault
-from bootsim.machine import mmu
+from bootsim.errors import BootsimError
+from bootsim.machine import faults, mmu
 from bootsim.machine.devices import Device, DeviceError
-from bootsim.machine.disasm import accesses, disassemble
 from bootsim.machine.memory import PhysMemory
 
 unicorn: Any = unicorn_package  # only parts of it are annotated
@@ -80,21 +79,6 @@ _EXCEPTIONS = {
 }
 _AFTER_INSTRUCTION = {2, 13}  # these leave pc behind the instruction
 
-# Instructions that the run loop looks for: A8.8.18, A8.8.425, A8.8.426 (any condition), A8.8.427.
-_SELF_BRANCH_ARM = bytes.fromhex("feffffea")
-_SELF_BRANCH_THUMB = bytes.fromhex("fee7")
-
-
-def _hint(number: int) -> frozenset[bytes]:
-    words = (cond << 28 | 0x0320F000 | number for cond in range(15))
-    return frozenset(word.to_bytes(4, "little") for word in words)
-
-
-_HINTS_ARM = _hint(1) | _hint(2)  # YIELD, WFE
-_HINTS_THUMB = frozenset((bytes.fromhex("10bf"), bytes.fromhex("20bf")))
-_WFI_ARM = _hint(3)
-_WFI_THUMB = frozenset((bytes.fromhex("30bf"),))
-
 # What a WFE or YIELD takes off the budget: they are met in loops that wait.
 _HINT_INSTRUCTIONS = 10_000
 
@@ -121,7 +105,7 @@ class Cpu:
         """
         self.memory = memory
         self.devices = tuple(devices)
-        self._traps: dict[tuple[int, int], int] = {}
+        self._traps: dict[tuple[int, int], TrapHandler] = {}
         self._error: BaseException | None = None
         self._end = _NOWHERE  # where the run ends
         self._stop = False  # asked for by a handler
@@ -198,6 +182,8 @@ class Cpu:
 
     def close(self) -> None:
         """Free the emulator now; what is asked of the Cpu from then on is a BootsimError."""
+        if self._depth:
+            raise BootsimError("the Cpu cannot be closed while it runs")
         self._finalizer()
         closed: Any = _Closed()
         self._uc = self._registers = closed
@@ -244,6 +230,10 @@ class Cpu:
     def mode(self) -> str:
         """The processor mode, as "svc"."""
         return _MODES.get(self.cpsr & 0x1F, f"{self.cpsr & 0x1F:#x}")
+
+    @property
+    def privileged(self) -> bool:
+        return self.cpsr & 0x1F != _MODE_USR
 
     def cp15(self, crn: int, opc1: int, crm: int, opc2: int) -> int:
         """A CP15 register, as MRC p15, opc1, <rt>, CRn, CRm, opc2 reads it."""
@@ -293,9 +283,9 @@ class Cpu:
         crn, opc1, crm, opc2 = _TLBIALL
         self._uc.cpr_write(15, opc1, crn, crm, opc2, 0, False, 0)
 
-    def invalidate_code(self) -> None:
-        """Forget all translated code: for code that the host changed."""
-        self._uc.ctl_flush_tb()
+    def invalidate_code(self, virt: int, size: int) -> None:
+        """Forget what was translated of `size` bytes at `virt`: for code that the host changed."""
+        self._uc.ctl_remove_cache(virt, virt + size)
 
     # Traps.
 
@@ -306,21 +296,23 @@ class Cpu:
         it runs after the handler, which reads `arguments()` and sets r0. The stub that the guest
         calls branches here, so that a debugger at the stub still sees the call as it was. An
         exception in the handler stops the CPU and comes out of `run`; so does `stop()`.
-        Setting the same range again replaces its handler.
+        Setting the same range again replaces its handler; a new one raises BootsimError in a
+        handler, as Unicorn cannot take a hook while it runs.
         """
+        place = start, end
+        if place in self._traps:
+            self._traps[place] = handler
+            return
+        if self._depth:
+            raise BootsimError(f"traps at {start:#010x} cannot be set while the CPU runs")
         ref = weakref.ref(self)
 
         def trap(_uc: object, address: int, _size: int, _data: object) -> None:
             cpu = _alive(ref)
-            cpu._guard(cpu._on_trap, handler, address, address - start >> 2)
+            cpu._guard(cpu._on_trap, cpu._traps[place], address, address - start >> 2)
 
-        previous = self._traps.pop((start, end), None)
-        if previous is not None:
-            self._hooks.remove(previous)
-            self._uc.hook_del(previous)
-        hook = self._uc.hook_add(unicorn.UC_HOOK_CODE, trap, None, start, end - 1)
-        self._traps[start, end] = hook
-        self._hooks.append(hook)
+        self._traps[place] = handler
+        self._hooks.append(self._uc.hook_add(unicorn.UC_HOOK_CODE, trap, None, start, end - 1))
         self._uc.ctl_flush_tb()  # code that is already translated would not come here
 
     def stop(self) -> None:
@@ -342,19 +334,24 @@ class Cpu:
         or it comes to `until`.
 
         `max_instructions` counts guest instructions, `timeout` seconds, trap handlers included.
-        None for the first: no counting, four times as fast, for long runs; a fault that a device
-        raises then gives an inexact pc. Raises MachineFault, and whatever a handler raised.
+        None for the first: no counting, three to four times as fast, for long runs; a fault that a
+        device raises then gives an inexact pc, and a trap handler cannot run guest code. Raises
+        MachineFault, and whatever a handler raised.
         """
         if pc is None:
             pc = self.pc | self.thumb
-        outer_stop, self._stop = self._stop, False
-        outer_end, self._end = self._end, _NOWHERE if until is None else until
+        if self._depth and not self._counting:
+            # Unicorn has one timer for all of its nested runs.
+            raise BootsimError("a trap handler can run guest code only while instructions count")
+        outer = self._end, self._stop, self._hint, self._stepping
+        self._end = _NOWHERE if until is None else until
+        self._stop, self._hint, self._stepping = False, None, None
         try:
             with self._signals() if not self._depth else nullcontext():
                 self._run(pc, max_instructions, timeout)
         finally:
-            self._stop, self._end = outer_stop, outer_end
-        if outer_stop:
+            self._end, self._stop, self._hint, self._stepping = outer
+        if self._stop:
             self._uc.emu_stop()
 
     def call(
@@ -396,7 +393,6 @@ class Cpu:
     def _run(self, pc: int, max_instructions: int | None, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         left = max_instructions
-        self._error = None
         while True:
             length = None if left is None else min(left, _SLICE_INSTRUCTIONS)
             self._run_slice(pc, length)
@@ -407,21 +403,23 @@ class Cpu:
                 length = None if length is None else _HINT_INSTRUCTIONS
             elif self._stepping is not None:
                 length = None if length is None else 1
-            else:
-                self._check_progress()
+            elif stuck := faults.no_progress(self):
+                raise stuck
             self._stepping, self._hint = self._hint, None
             if left is not None and length is not None:
                 left -= length
                 if left <= 0:
-                    self._fault(f"budget of {max_instructions} instructions used up")
+                    raise faults.fault(self, f"budget of {max_instructions} instructions used up")
             if time.monotonic() > deadline:
-                self._fault(f"budget of {timeout:g} s used up")
+                raise faults.fault(self, f"budget of {timeout:g} s used up")
 
     def _run_slice(self, pc: int, instructions: int | None) -> None:
         if self._stepping is not None:
             instructions = 1
+        elif self._depth and self._counting and instructions is None:
+            instructions = _SLICE_INSTRUCTIONS
         counting = instructions is not None
-        if counting != self._counting:
+        if counting != self._counting:  # not below a trap: its code must not be thrown away
             self._uc.ctl_flush_tb()
             self._counting = counting
         failure: Exception | None = None
@@ -437,18 +435,16 @@ class Cpu:
         finally:
             self._in_guest = False
             self._depth -= 1
-        if self._signal is not None:
-            pending, self._signal = self._signal, None
+        raised, self._error = self._error, None
+        pending, self._signal = self._signal, None
+        if pending is not None:
             self._signal_handler(*pending)
-        if self._error is not None:
-            raised, self._error = self._error, None
-            self._stepping = self._hint = None
-            if isinstance(raised, _DeviceAccessError):
-                self._fault(f"{raised} (pc is behind it)", raised.address, raised.access)
+        if isinstance(raised, _DeviceAccessError):
+            raise faults.fault(self, f"{raised} (pc is behind it)", raised.address, raised.access)
+        if raised is not None:
             raise raised
         if failure is not None and self.pc != self._end:
-            self._stepping = self._hint = None
-            self._fault(str(failure))
+            raise faults.fault(self, str(failure))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -478,13 +474,15 @@ class Cpu:
             signal.signal(signal.SIGINT, previous)
 
     def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run what a hook does; its first exception stops the CPU, for _run_slice to raise."""
+        """Run what a hook does; its exception stops the CPU, for _run_slice to raise.
+
+        Hooks that are still met before the CPU stands do nothing.
+        """
         try:
             self._in_guest = False
-            return function(*arguments)
+            return function(*arguments) if self._error is None else None
         except BaseException as error:
-            if self._error is None:
-                self._error = error
+            self._error = error
             self._uc.emu_stop()
             return None
         finally:
@@ -512,114 +510,40 @@ class Cpu:
             return function(*arguments)
         except DeviceError as error:
             if self._counting:
-                self._fault(str(error), address, access)
+                raise faults.fault(self, str(error), address, access) from None
             # Only counted code keeps pc up to date inside a block.
             raise _DeviceAccessError(str(error), address, access) from None
 
     def _on_unmapped(self, kind: int, address: int) -> None:
         access = _UNMAPPED[kind]
-        if access == "fetch" and self.pc == self._end:
-            return
-        if access == "fetch":
-            self._fault(f"jump to nowhere (lr {self.lr:#010x})", address, access)
-        self._fault("no RAM or device at this physical address", address, access)
+        if access != "fetch" or self.pc != self._end:
+            raise faults.unmapped(self, address, access)
 
-    def _on_undefined(self) -> bool:  # True: go on
+    def _on_undefined(self) -> bool:
         """Undefined instructions, HVC included; WFE and YIELD come here too, with pc behind them.
 
         Those do nothing. What follows runs by itself, so that if it comes here as well it is known
-        to be undefined in its own right.
+        to be undefined in its own right. Returns whether to go on.
         """
         pc = self.pc
-        if pc == self._stepping or not self._previous_is(pc, _HINTS_ARM, _HINTS_THUMB):
-            self._fault("undefined instruction")
+        if pc == self._stepping or not faults.behind_hint(self):
+            raise faults.fault(self, "undefined instruction")
         self._hint = pc
         self._uc.emu_stop()
         return True
 
     def _on_exception(self, number: int) -> None:
         pc = self.pc
-        if number == _EXCP_PREFETCH_ABORT and pc == self._end:
+        if number == _EXCP_PREFETCH_ABORT:
+            if pc != self._end:
+                raise faults.prefetch_abort(self)
             self._uc.emu_stop()  # where the run ends there need not be any memory
             return
+        if number == _EXCP_DATA_ABORT:
+            raise faults.data_abort(self)
         if number in _AFTER_INSTRUCTION:
             pc -= 2 if self.thumb else 4
-        if number == _EXCP_PREFETCH_ABORT:
-            why = self._refusal(pc, "fetch", privileged=self._privileged)
-            self._fault(f"prefetch abort: {why or 'no reason found'}", pc, "fetch")
-        if number == _EXCP_DATA_ABORT:
-            self._data_abort(pc)
-        self._fault(_EXCEPTIONS.get(number, f"exception {number}"), pc=pc)
-
-    def _data_abort(self, pc: int) -> NoReturn:
-        found = accesses(self._code(pc), pc, self.registers(), thumb=self.thumb)
-        for access in found:
-            privileged = self._privileged and not access.unprivileged
-            for address in (access.address, access.address + access.size - 1 & 0xFFFFFFFF):
-                why = self._refusal(address, access.kind, privileged=privileged)
-                if why:
-                    self._fault(f"data abort: {why}", address, access.kind)
-        for access in found:
-            if access.address % access.size:
-                self._fault("data abort: alignment fault", access.address, access.kind)
-        self._fault("data abort: no reason found")
-
-    def _refusal(self, virt: int, access: str, *, privileged: bool) -> str | None:
-        """Why the MMU refuses an access, in words; None if it does not."""
-        if not self.mmu_on:
-            return None
-        try:
-            found = mmu.walk(self.memory, self.ttbr0, virt, ttbcr=self.ttbcr)
-        except mmu.TranslationFault as fault:
-            return f"translation fault, {fault.found}"
-        except BootsimError as error:
-            return str(error)
-        return found.refusal(access, self.dacr, privileged=privileged)
-
-    def _check_progress(self) -> None:
-        """Stop at once where nothing can happen any more, as no interrupt ever comes."""
-        pc, thumb = self.pc, self.thumb
-        code = self._code(pc)
-        if code[:2] == _SELF_BRANCH_THUMB if thumb else code == _SELF_BRANCH_ARM:
-            self._fault("endless loop, a branch to itself")
-        if self._previous_is(pc, _WFI_ARM, _WFI_THUMB):
-            size = 2 if thumb else 4
-            self._fault("waits for an interrupt, but none can come", pc=pc - size)
-
-    def _previous_is(self, pc: int, arm: Container[bytes], thumb: Container[bytes]) -> bool:
-        size, wanted = (2, thumb) if self.thumb else (4, arm)
-        return self._code(pc - size)[:size] in wanted
-
-    def _code(self, pc: int) -> bytes:
-        """Up to 4 bytes of code at `pc`; fewer where there is no memory."""
-        for size in (4, 2):
-            try:
-                return self.read(pc & 0xFFFFFFFF, size)
-            except BootsimError:
-                continue
-        return b""
-
-    @property
-    def _privileged(self) -> bool:
-        return self.cpsr & 0x1F != _MODE_USR
-
-    def _fault(
-        self,
-        cause: str,
-        address: int | None = None,
-        access: str | None = None,
-        *,
-        pc: int | None = None,
-    ) -> NoReturn:
-        pc = self.pc if pc is None else pc
-        raise MachineFault(
-            cause,
-            pc=pc,
-            mode=self.mode,
-            address=address,
-            access=access,
-            instruction=disassemble(self._code(pc), pc, thumb=self.thumb),
-        )
+        raise faults.fault(self, _EXCEPTIONS.get(number, f"exception {number}"), pc=pc)
 
 
 class _DeviceAccessError(BootsimError):

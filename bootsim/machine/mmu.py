@@ -11,7 +11,7 @@ a fault to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import ClassVar
@@ -443,20 +443,16 @@ def _encode_l2_attributes(attributes: Attributes) -> int:
     )
 
 
-def _field(name: str, width: int) -> Callable[[int], int]:
-    def check(value: int) -> int:
-        if not 0 <= value < 1 << width:
-            raise BootsimError(f"{name} {value:#x} does not fit {width} bits")
-        return value
-
-    return check
-
-
-_domain = _field("domain", 4)
+def _domain(domain: int) -> int:
+    if not 0 <= domain < 16:
+        raise BootsimError(f"domain {domain}: there are 0 to 15")
+    return domain
 
 
 def _tex(attributes: Attributes) -> int:
-    return _field("TEX", 3)(attributes.tex)
+    if not 0 <= attributes.tex < 8:
+        raise BootsimError(f"TEX {attributes.tex}: it has 3 bits")
+    return attributes.tex
 
 
 def _check_base(entry: PageTable | Leaf, base: int, align: int, *, bits: int = 32) -> None:

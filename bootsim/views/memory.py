@@ -43,6 +43,23 @@ def regions(boot: Boot) -> View:
     return View(data, lines)
 
 
+def debugfs(boot: Boot, table: str | None = None) -> View:
+    """/sys/kernel/debug/memblock/TABLE, or all of that directory (memblock_debug_show)."""
+    memblock = boot.memblock
+    tables = {"memory": memblock.memory, "reserved": memblock.reserved}
+    shown = tables if table is None else {table: tables[table]}
+    data: dict[str, list[dict[str, int]]] = {}
+    lines: list[str] = []
+    for name, regions_ in shown.items():
+        if table is None:
+            lines.append(f"/sys/kernel/debug/memblock/{name}:")
+        data[name] = [{"base": r.base, "size": r.size} for r in regions_]
+        for index, region in enumerate(regions_):
+            end = (region.base + region.size - 1) & 0xFFFFFFFF
+            lines.append(f"{index:4}: {region.base:#010x}..{end:#010x}")
+    return View(data, lines)
+
+
 def memory_map(boot: Boot) -> View:
     """A picture of RAM: a strip to scale for each bank, then each piece with its owner."""
     pieces = ownership(boot)
