@@ -1,8 +1,11 @@
 @ SPDX-License-Identifier: GPL-2.0-only
 @
 @ The kernel's head: from the boot loader's jump to start_kernel(). It does what Linux does in
-@ arch/arm/kernel/head.S, head-common.S and arch/arm/mm/proc-v7.S on a Cortex-A9 with SMP, so that
-@ what comes after finds the machine as it finds it there.
+@ arch/arm/kernel/head.S, head-common.S and arch/arm/mm/proc-v7.S on a Cortex-A9 MPCore with one
+@ CPU, so that what comes after finds the machine as it finds it there.
+@
+@ One CPU is what the machine has, like QEMU's with -smp 1: an SMP kernel sees that in the SCU
+@ (__fixup_smp) and rewrites itself to the attributes of a uniprocessor, which are used here.
 @
 @ Placed at PHYS_OFFSET + TEXT_OFFSET and entered there with the MMU off:
 @	r0 = 0, r1 = machine number, r2 = physical address of the device tree blob
@@ -24,25 +27,21 @@
 #define SVC_MODE	0x13
 #define IRQ_FIQ_MASKED	0xc0
 
-@ Section descriptor: ARM ARM DDI 0406C, B3.5.1. Read and write for all, normal write-back
-@ write-allocate memory, shareable: Linux's mmuflags for a Cortex-A9 with SMP, arch/arm/mm/proc-v7.S
-@ and proc-v7-2level.S. (What Linux names AP_WRITE and AP_READ are AP[0] and AP[1].)
+@ Section descriptor: ARM ARM DDI 0406C, B3.5.1. Read and write for all, normal write-back memory:
+@ Linux's mmuflags with PMD_FLAGS_UP, arch/arm/mm/proc-v7.S and proc-v7-2level.S. (What Linux names
+@ AP_WRITE and AP_READ are AP[0] and AP[1].)
 #define SECT		(2 << 0)
 #define SECT_B		(1 << 2)
 #define SECT_C		(1 << 3)
 #define SECT_AP0	(1 << 10)
 #define SECT_AP1	(1 << 11)
-#define SECT_TEX0	(1 << 12)
-#define SECT_S		(1 << 16)
-#define MM_MMUFLAGS	(SECT | SECT_B | SECT_C | SECT_AP0 | SECT_AP1 | SECT_TEX0 | SECT_S)
+#define MM_MMUFLAGS	(SECT | SECT_B | SECT_C | SECT_AP0 | SECT_AP1)
 
-@ TTBR attributes: walks through inner and outer write-back write-allocate, shareable memory.
-@ ARM ARM DDI 0406C, B4.1.154; TTB_FLAGS_SMP in arch/arm/mm/proc-v7-2level.S.
-#define TTB_S		(1 << 1)
-#define TTB_RGN_WBWA	(1 << 3)
-#define TTB_NOS		(1 << 5)
-#define TTB_IRGN_WBWA	(1 << 6)
-#define TTB_FLAGS	(TTB_S | TTB_RGN_WBWA | TTB_NOS | TTB_IRGN_WBWA)
+@ TTBR attributes: walks through inner and outer write-back memory. ARM ARM DDI 0406C, B4.1.154;
+@ TTB_FLAGS_UP in arch/arm/mm/proc-v7-2level.S.
+#define TTB_RGN_WB	(3 << 3)
+#define TTB_IRGN_WB	(1 << 0 | 1 << 6)
+#define TTB_FLAGS	(TTB_RGN_WB | TTB_IRGN_WB)
 
 @ TEX remap: arch/arm/mm/proc-v7-2level.S.
 #define PRRR		0xff0a81a8
@@ -161,10 +160,6 @@ create_page_tables:
 
 @ CP15 made ready for the MMU. Corrupts r3, r5; r0 = SCTLR to be.
 v7_setup:
-	mrc	p15, 0, r0, c1, c0, 1		@ ACTLR: coherency on (SMP, bit 6), maintenance
-	orr	r0, r0, #(1 << 6 | 1 << 0)	@ broadcast (FW, bit 0)
-	mcr	p15, 0, r0, c1, c0, 1
-
 	mov	r0, #0
 	mcr	p15, 0, r0, c7, c5, 0		@ ICIALLU: instruction cache, branch predictor
 	mcr	p15, 0, r0, c8, c7, 0		@ TLBIALL

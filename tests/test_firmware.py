@@ -94,7 +94,7 @@ def test_start_kernel_is_reached_in_the_linear_map_with_the_mmu_on(machine: Mach
 
 def test_cp15_is_as_linux_leaves_it(machine: Machine) -> None:
     cpu = machine.cpu
-    assert cpu.ttbr0 == machine.params.swapper_pg_dir | 0x6A  # TTB_FLAGS_SMP
+    assert cpu.ttbr0 == machine.params.swapper_pg_dir | 0x59  # TTB_FLAGS_UP
     assert cpu.cp15(2, 0, 0, 1) == cpu.ttbr0  # TTBR1
     assert cpu.ttbcr == 0
     assert cpu.dacr == 0x51
@@ -113,7 +113,7 @@ def test_what_the_head_stores(machine: Machine) -> None:
 def test_page_table_is_the_one_that_linux_makes(machine: Machine) -> None:
     """Every word of it: the kernel's sections, the identity section, two for the blob."""
     params = machine.params
-    flags = 0x11C0E  # SECT | B | C | AP_WRITE | AP_READ | TEX(1) | S
+    flags = 0xC0E  # SECT | B | C | AP_WRITE | AP_READ
     expected = dict.fromkeys(range(mmu.L1_ENTRIES), 0)
     expected[params.entry >> 20] = params.entry & ~0xFFFFF | flags
     for virt in range(params.page_offset, params.end, SECTIONS):
