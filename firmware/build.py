@@ -39,6 +39,7 @@ def build(output: Path) -> None:
                 *("ld.lld", "-T", str(SOURCES / "flat.lds"), "--oformat=binary"),
                 *(f"-Map={table}", str(compiled), "-o", str(output / f"{part}.bin")),
             )
+            (output / f"{part}.bin").chmod(0o644)  # lld makes what it links executable
             symbols[part] = _symbols(table.read_text(), source.read_text())
     (output / "symbols.json").write_text(json.dumps(symbols, indent="\t") + "\n")
 

@@ -281,6 +281,21 @@ def test_capping_memory_that_is_not_there() -> None:
     assert six.warnings == ["memblock_cap_memory_range: No memory registered yet"]
 
 
+def test_a_regions_attributes() -> None:
+    for numa in (False, True):
+        memblock = board(MemblockFeatures(numa=numa, max_numnodes=16 if numa else 1))
+        memblock.mark_nomap(BASE, PAGE)
+        memblock.add_node(END, PAGE, 0, MemblockFlags.DRIVER_MANAGED | MemblockFlags.HOTPLUG)
+        first, _, last = memblock.memory
+        assert memblock.is_nomap(first)
+        assert not memblock.is_hotpluggable(first)
+        assert not memblock.is_mirror(first)
+        assert memblock.is_hotpluggable(last)
+        assert memblock.is_driver_managed(last)
+        memblock.set_region_node("memory", 0, 3)
+        assert memblock.get_region_node(memblock.memory[0]) == (3 if numa else 0)
+
+
 # struct memblock in RAM.
 
 

@@ -49,8 +49,8 @@ def memblock_layout(
 ) -> MemblockLayout:
     """The structures of a kernel with these options.
 
-    `numa` (CONFIG_NUMA; CONFIG_HAVE_MEMBLOCK_NODE_MAP to 5.7) gives a region its node id.
-    `physmem_member` makes `physmem` the last member of struct memblock, as up to Linux 5.8 with
+    `numa` (CONFIG_NUMA; CONFIG_HAVE_MEMBLOCK_NODE_MAP in 5.0) gives a region its node id.
+    `physmem_member` makes `physmem` the last member of struct memblock, as in Linux 5.0 with
     CONFIG_HAVE_MEMBLOCK_PHYS_MAP; later it is a variable of its own.
     """
     phys_addr_t = {32: ctypes.c_uint32, 64: ctypes.c_uint64}[phys_addr_bits]

@@ -10,8 +10,8 @@ order; addresses and sizes are bytes. What differs between kernels is in `Memblo
     >>> mb.reserved
     <memblock.reserved: [0x9ff00000-0x9fffffff]>
 
-The class is built in layers, in the order of the C file: memblock_state, memblock_iter,
-memblock_ranges, memblock_alloc, and here what cuts memory down and what hands it over.
+The class is built in layers: memblock_state, memblock_query, memblock_iter, memblock_ranges,
+memblock_alloc, and here what cuts memory down and what hands it over.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Memblock(MemblockAllocation):
     def free_all(self, max_low_pfn: int, sink: PageSink) -> int:
         """memblock_free_all(): hand every free page below `max_low_pfn` to `sink`.
 
-        First all that is reserved, and (from 5.13) memory that is NOMAP, is marked reserved; then
+        First all that is reserved, and (6.1) memory that is NOMAP, is marked reserved; then
         the free pages go out as aligned blocks, from low addresses up. The number of pages is
         what totalram_pages grows by. (On ARM Linux first gives back the unused parts of the
         memory map; that belongs to the memory map's owner.)

@@ -67,17 +67,17 @@ class MemblockAllocation(MemblockRanges):
     def alloc_range_nid(
         self, size: int, align: int, start: int, end: int, nid: int, exact_nid: bool
     ) -> int:
-        """memblock_alloc_range_nid() as from 5.2: within [start, end), of node `nid` or, unless
+        """memblock_alloc_range_nid() as in 6.1: within [start, end), of node `nid` or, unless
         `exact_nid`, of any; mirrored memory first, where there is some."""
         function = "memblock_alloc_range_nid"
         self._check_request(function, size, align, start, end)
         self._check_nid(function, nid)
         return self._alloc_range_nid(size, align, start, end, nid, exact_nid, function)
 
-    # Physical addresses, by functions that Linux 5.1 and 5.2 dropped.
+    # Physical addresses, by functions that Linux 5.1 dropped.
 
     def alloc_range(self, size: int, align: int, start: int, end: int, flags: int = 0) -> int:
-        """memblock_alloc_range() (to 5.1): within [start, end), where the flags fit `flags`."""
+        """memblock_alloc_range() (to 5.0): within [start, end), where the flags fit `flags`."""
         self._check_request("memblock_alloc_range", size, align, start, end)
         self._check_flags("memblock_alloc_range", flags)
         return self._alloc_once(
@@ -173,7 +173,7 @@ class MemblockAllocation(MemblockRanges):
         *,
         caller: str | None = None,
     ) -> int:
-        """memblock_alloc_exact_nid_raw() (from 5.5): the same, of node `nid` only."""
+        """memblock_alloc_exact_nid_raw() (6.1): the same, of node `nid` only."""
         function = "memblock_alloc_exact_nid_raw"
         return self._raw(function, size, align, min_addr, max_addr, nid, caller, exact=True)
 
@@ -360,7 +360,7 @@ class MemblockAllocation(MemblockRanges):
     def _alloc_once(
         self, size: int, align: int, start: int, end: int, nid: int, flags: int, reserver: str
     ) -> int:
-        """memblock_alloc_range_nid() up to 5.1: one search."""
+        """memblock_alloc_range_nid() in 5.0: one search."""
         align = align or self._default_align()
         return self._take(size, align, start, end, nid, flags, reserver, False)
 
@@ -403,8 +403,8 @@ class MemblockAllocation(MemblockRanges):
         self._warn_once("memblock allocation with align 0: SMP_CACHE_BYTES is taken")
         return self.features.smp_cache_bytes
 
-    def _reserver(self, to_5_1: str) -> str:
-        return to_5_1 if self.features.inlined_alloc_range_nid else "memblock_alloc_range_nid"
+    def _reserver(self, inlined_into: str) -> str:
+        return inlined_into if self.features.inlined_alloc_range_nid else "memblock_alloc_range_nid"
 
     def _zero(self, addr: int, size: int) -> None:
         for base, length in self._blocks(addr, size):

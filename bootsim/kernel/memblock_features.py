@@ -13,7 +13,7 @@ ENOMEM = 12  # include/uapi/asm-generic/errno-base.h
 
 # include/linux/memblock.h; "anywhere" is all ones, so MemblockFeatures.phys_addr_max.
 MEMBLOCK_ALLOC_ACCESSIBLE = 0
-MEMBLOCK_ALLOC_NOLEAKTRACE = 1  # named MEMBLOCK_ALLOC_KASAN to 5.15
+MEMBLOCK_ALLOC_NOLEAKTRACE = 1  # MEMBLOCK_ALLOC_KASAN in 5.0
 MEMBLOCK_LOW_LIMIT = 0
 
 
@@ -32,7 +32,8 @@ class MemblockFeatures:
     """How one kernel's memblock differs from another's; the defaults are those of Linux 6.1.
 
     The first group is the kernel's configuration and command line, the second what changed over
-    the versions. `linux_5_0()` and `linux_6_1()` give the sets of those two.
+    the versions; the comments say where it is known from. `linux_5_0()` and `linux_6_1()` give the
+    sets of those two.
     """
 
     phys_addr_bits: int = 32  # 64 with CONFIG_ARM_LPAE
@@ -49,10 +50,10 @@ class MemblockFeatures:
     mirrored_kernelcore: bool = False  # command line: kernelcore=mirror
 
     # Bottom-up allocation starts at kernel_end, the physical address of _end, and falls back to
-    # top-down, with a warning if memory_hotremove: to 5.11.
+    # top-down, with a warning if memory_hotremove: to about 5.11.
     bottom_up_above_kernel_end: bool = False
     kernel_end: int = 0
-    physmem_member: bool = False  # physmem is part of struct memblock: to 5.8
+    physmem_member: bool = False  # physmem is part of struct memblock: 5.0; later on its own
     # memblock_phys_alloc() and memblock_alloc() panic instead of returning 0: to 5.0.
     # memblock_alloc*() then also gives up min_addr before it gives up mirrored memory.
     alloc_panics: bool = False
@@ -60,19 +61,19 @@ class MemblockFeatures:
     free_is_physical: bool = False
     # The _nopanic functions are functions of their own, seen in the log: to 5.0.
     nopanic_functions: bool = False
-    # memblock_alloc_range_nid() is static and inlined, so the log shows who called it: to 5.1.
+    # memblock_alloc_range_nid() is static and inlined, so the log shows who called it: 5.0.
     inlined_alloc_range_nid: bool = False
-    # Iterators skip by node and flags in any type, and hotplug regions whatever the flags: to 5.9.
+    # Iterators skip by node and flags in any type, and hotplug regions whatever the flags: 5.0.
     filters_every_type: bool = False
-    driver_managed: bool = True  # iterators know MEMBLOCK_DRIVER_MANAGED: from 5.16
-    mirror_needs_kernelcore: bool = True  # memblock_mark_mirror() is inert otherwise: from 6.1
-    cap_needs_memory: bool = True  # memblock_cap_memory_range() on no memory is inert: from 5.16
-    nomap_is_reserved: bool = True  # memblock_free_all() marks NOMAP pages reserved: from 5.13
-    # memblock_free_all() gives reserve_bootmem_region() the last byte instead of the end: to 5.9.
+    driver_managed: bool = True  # iterators know MEMBLOCK_DRIVER_MANAGED: 6.1
+    mirror_needs_kernelcore: bool = True  # memblock_mark_mirror() is inert otherwise: 6.1
+    cap_needs_memory: bool = True  # memblock_cap_memory_range() on no memory is inert: 6.1
+    nomap_is_reserved: bool = True  # memblock_free_all() marks NOMAP pages reserved: 6.1
+    # memblock_free_all() gives reserve_bootmem_region() the last byte instead of the end: 5.0.
     reserved_end_inclusive: bool = False
-    logs_function_names: bool = True  # "memblock_phys_free:", not "   memblock_free:": from 5.8
-    logs_add_node: bool = True  # memblock_add_node() is logged: from 5.14
-    logs_phys_alloc_range: bool = True  # memblock_phys_alloc_range() is logged: from 5.10
+    logs_function_names: bool = True  # 5.0 has "   memblock_free:", 6.1 "memblock_phys_free:"
+    logs_add_node: bool = True  # memblock_add_node() is logged: 6.1
+    logs_phys_alloc_range: bool = True  # memblock_phys_alloc_range() is logged: 6.1
 
     @classmethod
     def linux_6_1(cls, kernel_end: int = 0) -> MemblockFeatures:

@@ -16,7 +16,8 @@ from bootsim.kernel.memblock_features import (
     MemblockFlags,
 )
 from bootsim.kernel.memblock_gaps import highest_gap, lowest_gap
-from bootsim.kernel.memblock_state import KERN_WARNING, MemblockState
+from bootsim.kernel.memblock_query import MemblockQueries
+from bootsim.kernel.memblock_state import KERN_WARNING
 from bootsim.kernel.memblock_type import MemblockType, Region
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 
@@ -26,7 +27,7 @@ _NOMAP, _DRIVER_MANAGED = int(MemblockFlags.NOMAP), int(MemblockFlags.DRIVER_MAN
 Span = tuple[int, int, int]  # start, end, nid
 
 
-class MemblockIterators(MemblockState):
+class MemblockIterators(MemblockQueries):
     """The tables' iterators, as generators of half-open ranges (bytes, or pfns where so named)."""
 
     # What is in one table and not in another.
@@ -332,7 +333,7 @@ class MemblockIterators(MemblockState):
             return False
         if nid not in (NUMA_NO_NODE, region.nid):
             return True
-        # Up to 5.9 no flag asks for hotplug memory.
+        # In 5.0 no flag asks for hotplug memory.
         asked = flags & _HOTPLUG and not features.filters_every_type
         if features.movable_node and region.flags & _HOTPLUG and not asked:
             return True

@@ -1,21 +1,20 @@
-"""struct memblock in RAM: its tables, its limits, and the questions that change nothing.
+"""struct memblock in RAM: its tables, its limits, and what memblock tells the world.
 
-Linux: mm/memblock.c, include/linux/memblock.h. First layer of `Memblock`: memblock_state (what
-there is), memblock_iter (ranges and finding), memblock_ranges (adding and removing),
-memblock_alloc (allocating), memblock (the hand-over, and the whole).
+Linux: mm/memblock.c, include/linux/memblock.h. The first layer of `Memblock`: memblock_state (what
+there is), memblock_query (questions), memblock_iter (ranges and finding), memblock_ranges (adding
+and removing), memblock_alloc (allocating), memblock (cutting, handing over, and the whole).
 """
 
 from __future__ import annotations
 
 import sys
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.layout import MemblockLayout, memblock_layout
-from bootsim.kernel.memblock_features import NUMA_NO_NODE, MemblockFeatures, MemblockFlags
-from bootsim.kernel.memblock_type import MemblockType, Region
+from bootsim.kernel.memblock_features import NUMA_NO_NODE, MemblockFeatures
+from bootsim.kernel.memblock_type import MemblockType
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, LinearMap
 from bootsim.machine.memory import PhysMemory
 from bootsim.trace import MemblockAlloc, MemblockFailure, MemblockRange, Printk, Trace
@@ -29,8 +28,8 @@ _U32_MAX = 0xFFFFFFFF
 class MemblockAddresses:
     """Where the kernel image has what memblock consists of: physical addresses.
 
-    `physmem` is the variable struct memblock_type physmem of Linux 5.9 and later; before, it is
-    the last member of struct memblock. `names` is a place of 24 bytes for the types' names; 0
+    `physmem` is the variable struct memblock_type physmem of Linux 6.1; in 5.0 it is the last
+    member of struct memblock. `names` is a place of 24 bytes for the types' names; 0
     leaves the name pointers null.
     """
 
@@ -70,7 +69,7 @@ def layout_of(features: MemblockFeatures) -> MemblockLayout:
 
 
 class MemblockState:
-    """The tables in RAM and everything that only reads them.
+    """The tables in RAM, where they are, and how this kernel goes about them.
 
     `memory`, `reserved` and, with that feature, `physmem` are the tables. `memblock_debug`,
     `can_resize` and `has_some_mirror` are static variables of mm/memblock.c that no struct shows.
@@ -192,122 +191,6 @@ class MemblockState:
     def allow_resize(self) -> None:
         """memblock_allow_resize(): from now on a full array is doubled."""
         self.can_resize = True
-
-    def phys_mem_size(self) -> int:
-        """memblock_phys_mem_size(): bytes of memory, as counted in total_size."""
-        return self.memory.total_size
-
-    def reserved_size(self) -> int:
-        """memblock_reserved_size(): bytes reserved, as counted in total_size."""
-        return self.reserved.total_size
-
-    def start_of_DRAM(self) -> int:  # noqa: N802 - the kernel's name
-        """memblock_start_of_DRAM(): the lowest address of memory."""
-        return self.memory[0].base
-
-    def end_of_DRAM(self) -> int:  # noqa: N802
-        """memblock_end_of_DRAM(): the address behind the highest byte of memory."""
-        return self.memory[-1].end & self.phys_addr_max
-
-    # Questions about addresses and ranges.
-
-    def addrs_overlap(self, base1: int, size1: int, base2: int, size2: int) -> bool:
-        """memblock_addrs_overlap(): whether two ranges share a byte; ends wrap as in C."""
-        self._check("memblock_addrs_overlap", base1=base1, size1=size1, base2=base2, size2=size2)
-        mask = self.phys_addr_max
-        return base1 < (base2 + size2) & mask and base2 < (base1 + size1) & mask
-
-    def overlaps_region(self, type_: MemblockType | str, base: int, size: int) -> bool:
-        """memblock_overlaps_region(): whether [base, base + size) shares a byte with `type_`."""
-        self._check("memblock_overlaps_region", base=base, size=size)
-        table = self.table(type_)
-        size = min(size, self.phys_addr_max - base)
-        if table.sync():
-            last = bisect_left(table.bases, base + size, 0, table.n) - 1
-            return last >= 0 and table.bases[last] + table.sizes[last] > base
-        return any(self.addrs_overlap(base, size, r.base, r.size) for r in table)
-
-    def search(self, type_: MemblockType | str, addr: int) -> int:
-        """memblock_search(): index of the region of `type_` that holds `addr`, or -1."""
-        if not (isinstance(addr, int) and 0 <= addr <= self.phys_addr_max):
-            self._check("memblock_search", addr=addr)
-        table = type_ if isinstance(type_, MemblockType) else self.table(type_)
-        if table.sync():
-            index = bisect_right(table.bases, addr, 0, table.n) - 1
-            if index >= 0 and addr < table.bases[index] + table.sizes[index]:
-                return index
-            return -1
-        return self._search_halving(table, addr)
-
-    def _search_halving(self, table: MemblockType, addr: int) -> int:
-        # In a table out of order the answer depends on where Linux looks.
-        left, right = 0, table.n
-        while True:
-            middle = (left + right) // 2
-            base = table.bases[middle]
-            if addr < base:
-                right = middle
-            elif addr >= (base + table.sizes[middle]) & self.phys_addr_max:
-                left = middle + 1
-            else:
-                return middle
-            if left >= right:
-                return -1
-
-    def is_memory(self, addr: int) -> bool:
-        """memblock_is_memory(): whether `addr` is memory."""
-        return self.search(self.memory, addr) != -1
-
-    def is_map_memory(self, addr: int) -> bool:
-        """memblock_is_map_memory(): whether `addr` is memory and not NOMAP."""
-        index = self.search(self.memory, addr)
-        return index != -1 and not self.memory.flags[index] & MemblockFlags.NOMAP
-
-    def is_reserved(self, addr: int) -> bool:
-        """memblock_is_reserved(): whether `addr` is reserved."""
-        return self.search(self.reserved, addr) != -1
-
-    def is_region_memory(self, base: int, size: int) -> bool:
-        """memblock_is_region_memory(): whether one region of memory holds [base, base + size)."""
-        self._check("memblock_is_region_memory", size=size)
-        index = self.search(self.memory, base)
-        if index == -1:
-            return False
-        end = base + min(size, self.phys_addr_max - base)
-        return self.memory.region(index).end & self.phys_addr_max >= end
-
-    def is_region_reserved(self, base: int, size: int) -> bool:
-        """memblock_is_region_reserved(): whether a byte of [base, base + size) is reserved."""
-        return self.overlaps_region(self.reserved, base, size)
-
-    def search_pfn_nid(self, pfn: int) -> tuple[int, int | None, int | None]:
-        """memblock_search_pfn_nid(): node, first pfn and end pfn of the memory that holds `pfn`.
-
-        (-1, None, None) if there is none, or if its node is set to -1.
-        """
-        self._check("memblock_search_pfn_nid", pfn=pfn)
-        index = self.search(self.memory, (pfn << PAGE_SHIFT) & self.phys_addr_max)
-        if index == -1 or self.memory.region(index).nid == -1:
-            return -1, None, None
-        region = self.memory.region(index)
-        end = region.end & self.phys_addr_max
-        return region.nid, region.base >> PAGE_SHIFT, end >> PAGE_SHIFT
-
-    def region_memory_base_pfn(self, region: Region) -> int:
-        """memblock_region_memory_base_pfn(): the first pfn wholly in `region` of memory."""
-        return self.pfn_up(region.base)
-
-    def region_memory_end_pfn(self, region: Region) -> int:
-        """memblock_region_memory_end_pfn(): the pfn behind the last one wholly in `region`."""
-        return (region.end & self.phys_addr_max) >> PAGE_SHIFT
-
-    def region_reserved_base_pfn(self, region: Region) -> int:
-        """memblock_region_reserved_base_pfn(): the first pfn that `region` touches."""
-        return region.base >> PAGE_SHIFT
-
-    def region_reserved_end_pfn(self, region: Region) -> int:
-        """memblock_region_reserved_end_pfn(): the pfn behind the last one `region` touches."""
-        return self.pfn_up(region.end)
 
     def pfn_up(self, addr: int) -> int:
         """PFN_UP() of an address as wide as phys_addr_t: wraps to 0 at its end."""
