@@ -111,7 +111,10 @@ def cli() -> None:
 @cli.command()
 @machine_options
 def boot(as_json: bool, **options: Any) -> None:
-    """Run the simulated boot: print the kernel's log, and what the buddy allocator got."""
+    """Boot: print the log, and what the buddy allocator got.
+
+    The log is the kernel's, after what the guest wrote to the UART.
+    """
     from bootsim.views.summary import summary
 
     booted = _boot(options, log=not as_json)
@@ -127,7 +130,7 @@ def boot(as_json: bool, **options: Any) -> None:
 )
 @machine_options
 def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: Any) -> None:
-    """Run debug drivers in Python at their hook in the boot, and print the log.
+    """Run debug drivers in the middle of a boot.
 
     A driver is a file that defines `driver(kernel)`: it gets the model kernel, calls
     kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK = "mem_init"
@@ -144,7 +147,7 @@ def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: 
 
 @cli.command()
 def stages() -> None:
-    """List the stages of the boot, in order, for --at and --hook."""
+    """List the stages of a boot, for --at and --hook."""
     from bootsim.kernel.main import STAGES
 
     width = max(map(len, STAGES))
@@ -154,16 +157,16 @@ def stages() -> None:
 
 @cli.group()
 def inspect() -> None:
-    """Look into the emulated memory of a boot, at its end or --at any point.
+    """Look into emulated memory at any point of a boot.
 
-    Addresses are physical; --virtual walks the guest's page tables.
+    That is at its end, or where --at says. Addresses are physical; --virtual walks the guest's page tables.
     """
 
 
 @inspect.command()
 @machine_options
 def regions(as_json: bool, **options: Any) -> None:
-    """memblock's regions: what is memory, what is reserved and by whom."""
+    """memblock's regions, and who has reserved them."""
     from bootsim.views import memory
 
     _print(memory.regions(_boot(options)), as_json)
@@ -173,7 +176,7 @@ def regions(as_json: bool, **options: Any) -> None:
 @click.argument("table", type=click.Choice(["memory", "reserved"]), required=False)
 @machine_options
 def debugfs(table: str | None, as_json: bool, **options: Any) -> None:
-    """memblock's TABLE as /sys/kernel/debug/memblock shows it, or both."""
+    """memblock's tables as debugfs shows them."""
     from bootsim.views import memory
 
     _print(memory.debugfs(_boot(options), table), as_json)
@@ -236,7 +239,7 @@ def page(pfn: int, as_json: bool, **options: Any) -> None:
 @click.argument("address", type=NUMBER, required=False, metavar="[VA]")
 @machine_options
 def pagetable(address: int | None, as_json: bool, **options: Any) -> None:
-    """All mappings of the guest's page tables, or the walk for one virtual address."""
+    """What the page tables map, or the walk for VA."""
     from bootsim.views import pagetable
 
     _print(pagetable.pagetable(_boot(options), address), as_json)
@@ -319,7 +322,7 @@ def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | No
         machine.run()
     finally:
         if log:
-            for line in machine.log:
+            for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
                 click.echo(line)
         for note in machine.notes:
             click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)

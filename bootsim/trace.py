@@ -81,7 +81,7 @@ class MemblockFailure(Event):
 
 @dataclass(frozen=True, slots=True)
 class MemblockAlloc(Event):
-    """A memblock allocation that returns a virtual address (memblock_alloc_try_nid and relatives).
+    """A memblock allocation that the kernel logs as such (memblock_alloc_try_nid and relatives).
 
     Emitted at the call, before the range is found and reserved, as the kernel logs it.
     """

@@ -293,6 +293,15 @@ def test_guest_code_that_jumps_to_nowhere(bootsim, tmp_path: Path) -> None:  # t
     assert "svc" in line
 
 
+def test_the_head_says_on_the_uart_why_it_stops(bootsim) -> None:  # type: ignore[no-untyped-def]
+    result = bootsim("boot", "--dtb-addr", "0x68000002")  # not aligned
+    assert result[0] == 1
+    # arch/arm/kernel/setup.c, as early_print() puts it on the UART.
+    words = "\nError: invalid dtb and unrecognized/unsupported machine ID\n"
+    assert result[1].startswith(words + "  r1=0xffffffff, r2=0x68000002\n")
+    assert "Error: invalid dtb" in one_line(result, status=1)
+
+
 def test_guest_code_that_loops_for_ever(bootsim, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "loop.py"
     path.write_text(

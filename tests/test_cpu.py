@@ -660,6 +660,18 @@ def test_random_code_ends_in_a_fault_or_where_it_should(
     assert len(guest.cpu.registers()) == 16
 
 
+@pytest.mark.parametrize("limit", [None, 1 << 20], ids=["uncounted", "counted"])
+@pytest.mark.parametrize("table", [UART, 0x70000000, RAM + RAM_SIZE - 0x4000])
+def test_page_tables_in_strange_places(table: int, limit: int | None) -> None:
+    """In a device whose registers the walk reads, in no memory, and in zeroes."""
+    guest = Guest(NOP, NOP)
+    with pytest.raises(MachineFault):
+        guest.code(RAM + 0x4000, 0xEE020F10, 0xEE031F10, 0xEE012F10, BX_LR)
+        guest.cpu.call(RAM + 0x4000, table, 1, 0x10C5387D, max_instructions=limit)
+    with pytest.raises(MachineFault):
+        guest.cpu.run(RAM, max_instructions=limit)
+
+
 def test_many_cpus_are_independent() -> None:
     guests = [Guest(0xE3A00000 + n, BX_LR) for n in range(8)]
     for guest in guests:

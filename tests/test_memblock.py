@@ -614,6 +614,15 @@ def test_growing_and_failing_are_events() -> None:
     failure = trace.events[-1]
     me = "test_growing_and_failing_are_events"
     assert failure == MemblockFailure("memblock_reserve", BASE + 8 * PAGE, PAGE, ENOMEM, me)
+    for number in range(1, 4):
+        stuck.add(END + number * 2 * PAGE, PAGE)
+    assert stuck.mark_nomap(BASE, PAGE) == ENOMEM
+    assert trace.events[-2:] == [
+        MemblockRange(
+            "memblock_mark_nomap", BASE, PAGE, MemblockFlags.NOMAP, NUMA_NO_NODE, me, False
+        ),
+        MemblockFailure("memblock_mark_nomap", BASE, PAGE, ENOMEM, me),
+    ]
 
 
 def test_the_logs_words_of_both_kernels() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bootsim.errors import BootsimError, KernelPanic
@@ -270,7 +270,11 @@ class Kernel:
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:
     """The memblock that `profile` was built with; `kernel_end` is the physical address of _end."""
     rules = {"5.0": MemblockFeatures.linux_5_0, "6.1": MemblockFeatures.linux_6_1}
-    return rules[profile.features.memblock](kernel_end=kernel_end)
+    return replace(
+        rules[profile.features.memblock](kernel_end=kernel_end),
+        max_order=profile.config.max_order,
+        init_regions=profile.config.init_memblock_regions,
+    )
 
 
 def _caller() -> str:

@@ -111,34 +111,37 @@ class MemblockRanges(MemblockIterators):
 
     def mark_hotplug(self, base: int, size: int, *, caller: str | None = None) -> int:
         """memblock_mark_hotplug(): memory of the range may be unplugged."""
-        self._enter("memblock_mark_hotplug", base, size, _HOTPLUG, NUMA_NO_NODE, caller)
-        return self._set_flag("memblock_mark_hotplug", base, size, _HOTPLUG, caller)
+        caller = caller or self._python_caller()
+        return self._change_flags("memblock_mark_hotplug", base, size, caller, on=_HOTPLUG)
 
     def clear_hotplug(self, base: int, size: int, *, caller: str | None = None) -> int:
         """memblock_clear_hotplug()."""
-        self._enter("memblock_clear_hotplug", base, size, _HOTPLUG, NUMA_NO_NODE, caller)
-        return self._clear_flag("memblock_clear_hotplug", base, size, _HOTPLUG, caller)
+        caller = caller or self._python_caller()
+        return self._change_flags("memblock_clear_hotplug", base, size, caller, off=_HOTPLUG)
 
     def mark_mirror(self, base: int, size: int, *, caller: str | None = None) -> int:
         """memblock_mark_mirror(): memory of the range is mirrored; allocations prefer it.
 
         From 6.1 it does nothing without kernelcore=mirror.
         """
-        self._enter("memblock_mark_mirror", base, size, _MIRROR, NUMA_NO_NODE, caller)
+        caller = caller or self._python_caller()
+        function = "memblock_mark_mirror"
         if self.features.mirror_needs_kernelcore and not self.features.mirrored_kernelcore:
+            self._enter(function, base, size, _MIRROR, NUMA_NO_NODE, caller)
             return 0
-        self.has_some_mirror = True
-        return self._set_flag("memblock_mark_mirror", base, size, _MIRROR, caller)
+        self._check(function, base=base, size=size)
+        self.has_some_mirror = True  # already when an array is doubled for this
+        return self._change_flags(function, base, size, caller, on=_MIRROR)
 
     def mark_nomap(self, base: int, size: int, *, caller: str | None = None) -> int:
         """memblock_mark_nomap(): memory of the range stays out of the linear map."""
-        self._enter("memblock_mark_nomap", base, size, _NOMAP, NUMA_NO_NODE, caller)
-        return self._set_flag("memblock_mark_nomap", base, size, _NOMAP, caller)
+        caller = caller or self._python_caller()
+        return self._change_flags("memblock_mark_nomap", base, size, caller, on=_NOMAP)
 
     def clear_nomap(self, base: int, size: int, *, caller: str | None = None) -> int:
         """memblock_clear_nomap()."""
-        self._enter("memblock_clear_nomap", base, size, _NOMAP, NUMA_NO_NODE, caller)
-        return self._clear_flag("memblock_clear_nomap", base, size, _NOMAP, caller)
+        caller = caller or self._python_caller()
+        return self._change_flags("memblock_clear_nomap", base, size, caller, off=_NOMAP)
 
     def set_node(
         self,
@@ -281,20 +284,14 @@ class MemblockRanges(MemblockIterators):
                 return -ENOMEM
         return 0
 
-    def _set_flag(self, function: str, base: int, size: int, flag: int, caller: str | None) -> int:
-        def mark(region: Region) -> Region:
-            return region._replace(flags=region.flags | flag)
-
-        error = self._mark_range(self.memory, base, size, mark)
-        if error:
-            self._failed(function, base, size, error, caller)
-        return error
-
-    def _clear_flag(
-        self, function: str, base: int, size: int, flag: int, caller: str | None
+    def _change_flags(
+        self, function: str, base: int, size: int, caller: str | None, *, on: int = 0, off: int = 0
     ) -> int:
+        """memblock_setclr_flag(): `caller` is known if it will be read."""
+        self._enter(function, base, size, on | off, NUMA_NO_NODE, caller)
+
         def mark(region: Region) -> Region:
-            return region._replace(flags=region.flags & ~flag)
+            return region._replace(flags=region.flags & ~off | on)
 
         error = self._mark_range(self.memory, base, size, mark)
         if error:

@@ -389,7 +389,7 @@ class MemblockType(Sequence[Region]):
         """Turn the dummy region of an empty table into the first real one."""
         self._write(0, base, size, flags, nid)
         self._total[0] = size
-        self._remember()
+        self.forget()
 
     def _merged(self, lo: int, hi: int, rows: Iterable[Region]) -> list[Region]:
         merged: list[Region] = []

@@ -476,17 +476,19 @@ class Cpu:
     def _guard(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run what a hook does; its exception stops the CPU, for _run_slice to raise.
 
-        Hooks that are still met before the CPU stands do nothing.
+        Hooks that are still met before the CPU stands only ask it again: when the first one
+        comes from a walk of page tables, Unicorn forgets that it was asked.
         """
         try:
             self._in_guest = False
-            return function(*arguments) if self._error is None else None
+            if self._error is None:
+                return function(*arguments)
         except BaseException as error:
             self._error = error
-            self._uc.emu_stop()
-            return None
         finally:
             self._in_guest = True
+        self._uc.emu_stop()
+        return None
 
     # What the guest did.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootsim.kernel.memblock import Region
+from bootsim.kernel.memblock_log import debugfs_lines
 from bootsim.machine.disasm import disassemble
 from bootsim.simulate import Boot
 from bootsim.views import View, size_text
@@ -54,9 +55,7 @@ def debugfs(boot: Boot, table: str | None = None) -> View:
         if table is None:
             lines.append(f"/sys/kernel/debug/memblock/{name}:")
         data[name] = [{"base": r.base, "size": r.size} for r in regions_]
-        for index, region in enumerate(regions_):
-            end = (region.base + region.size - 1) & 0xFFFFFFFF
-            lines.append(f"{index:4}: {region.base:#010x}..{end:#010x}")
+        lines += debugfs_lines(regions_, memblock.features)
     return View(data, lines)
 
 

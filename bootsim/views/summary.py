@@ -15,6 +15,7 @@ def summary(boot: Boot) -> View:
         "model": boot.board.model,
         "profile": boot.profile.name,
         "command_line": boot.started_kernel.boot_command_line,
+        "uart": boot.machine.uart.text,
         "log": boot.log,
         "notes": boot.notes,
         "events": [{"kind": event.kind} | asdict(event) for event in boot.trace],
