@@ -665,8 +665,8 @@ def test_random_code_ends_in_a_fault_or_where_it_should(
 def test_page_tables_in_strange_places(table: int, limit: int | None) -> None:
     """In a device whose registers the walk reads, in no memory, and in zeroes."""
     guest = Guest(NOP, NOP)
+    guest.code(RAM + 0x4000, 0xEE020F10, 0xEE031F10, 0xEE012F10, BX_LR)  # as in mmu_on()
     with pytest.raises(MachineFault):
-        guest.code(RAM + 0x4000, 0xEE020F10, 0xEE031F10, 0xEE012F10, BX_LR)
         guest.cpu.call(RAM + 0x4000, table, 1, 0x10C5387D, max_instructions=limit)
     with pytest.raises(MachineFault):
         guest.cpu.run(RAM, max_instructions=limit)
