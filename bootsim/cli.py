@@ -115,10 +115,7 @@ def boot(as_json: bool, **options: Any) -> None:
 
     The log is the kernel's, after what the guest wrote to the UART.
     """
-    from bootsim.views.summary import summary
-
-    booted = _boot(options, log=not as_json)
-    _print(summary(booted), as_json)
+    _summary(_boot(options, log=not as_json), as_json)
 
 
 @cli.command()
@@ -137,29 +134,31 @@ def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: 
     in the file moves it from its place right after the command line to another stage.
     """
     from bootsim.simulate import load_driver
-    from bootsim.views.summary import summary
 
     drivers = [load_driver(file, hook=hook) for file in files]
     booted = _boot(options, log=not as_json, drivers=drivers)
     if as_json:
-        _print(summary(booted), as_json)
+        _summary(booted, as_json)
 
 
 @cli.command()
-def stages() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stages(as_json: bool) -> None:
     """List the stages of a boot, for --at and --hook."""
     from bootsim.kernel.main import STAGES
+    from bootsim.views import View
 
     width = max(map(len, STAGES))
-    for name, what in STAGES.items():
-        click.echo(f"{name:{width}}  {what}")
+    lines = [f"{name:{width}}  {what}" for name, what in STAGES.items()]
+    _print(View(dict(STAGES), lines), as_json)
 
 
 @cli.group()
 def inspect() -> None:
     """Look into emulated memory at any point of a boot.
 
-    That is at its end, or where --at says. Addresses are physical; --virtual walks the guest's page tables.
+    That is at its end, or where --at says. Addresses are physical; --virtual walks the guest's
+    page tables.
     """
 
 
@@ -188,7 +187,7 @@ def memory_map(as_json: bool, **options: Any) -> None:
     """A picture of RAM: who owns what."""
     from bootsim.views import memory
 
-    _print(memory.memory_map(_boot(options)), as_json)
+    _print(memory.memory_map(_boot(options), _paint), as_json)
 
 
 @inspect.command()
@@ -272,6 +271,27 @@ def iomem(as_json: bool, **options: Any) -> None:
     from bootsim.views import memory
 
     _print(memory.iomem(_boot(options)), as_json)
+
+
+@cli.group()
+def selftest() -> None:
+    """Check this installation: TAP output, exit status 1 if a check fails."""
+
+
+@selftest.command("memblock")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TAP.")
+def selftest_memblock(as_json: bool) -> None:
+    """Check every function of memblock, by the rules of Linux 5.0 and 6.1."""
+    from bootsim.selftest import memblock, tap
+
+    outcomes = memblock.run()
+    if as_json:
+        click.echo(json.dumps(tap.as_data(outcomes)))
+    else:
+        for line in tap.tap_lines(outcomes):
+            click.echo(line)
+    if not all(outcome.ok for outcome in outcomes):
+        sys.exit(1)
 
 
 def main() -> None:
@@ -370,6 +390,31 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BootsimError(f"{path}: {error.strerror}") from error
+
+
+def _summary(booted: Boot, as_json: bool) -> None:
+    from bootsim.views.summary import events, summary
+
+    view = summary(booted)
+    if as_json:
+        view.data["events"] = events(booted)
+    _print(view, as_json)
+
+
+_COLOURS = {
+    "K": "red",
+    "P": "magenta",
+    "D": "yellow",
+    "I": "green",
+    "C": "cyan",
+    "M": "blue",
+    "R": "bright_black",
+}
+
+
+def _paint(letter: str, text: str) -> str:
+    """`text` in the colour of a map's letter, which click takes off where there is no terminal."""
+    return click.style(text, fg=_COLOURS[letter]) if letter in _COLOURS else text
 
 
 def _print(view: View, as_json: bool) -> None:

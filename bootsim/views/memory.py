@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from bootsim.kernel.memblock import Region
+from collections.abc import Callable
+from typing import Any
+
 from bootsim.kernel.memblock_log import debugfs_lines
 from bootsim.machine.disasm import disassemble
 from bootsim.simulate import Boot
 from bootsim.views import View, size_text
 from bootsim.views.owners import FREE, Owned, owners_of, ownership
+
+Paint = Callable[[str, str], str]
 
 _STRIP_CELLS = 64
 _LETTERS = (
@@ -16,8 +20,8 @@ _LETTERS = (
     ("page table", "P"),
     ("device tree", "D"),
     ("initrd", "I"),
-    ("cma", "C"),
-    ("mem_map", "M"),
+    ("CMA", "C"),
+    ("memory map", "M"),
     (FREE, "."),
 )
 _FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
@@ -25,22 +29,27 @@ _FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
 
 def regions(boot: Boot) -> View:
     """memblock's two tables, each region with its size, flags and owners."""
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
     lines: list[str] = []
     for name, table in (("memory", boot.memblock.memory), ("reserved", boot.memblock.reserved)):
-        entries = [_region(boot, region, name) for region in table]
+        entries: list[dict[str, Any]] = []
+        lines.append(f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}")
+        for index, region in enumerate(table):
+            flags = [text for bit, text in _FLAGS if region.flags & bit]
+            owned = name == "reserved" and region.size
+            owners = owners_of(boot, region.base, region.end) if owned else []
+            entries.append(
+                {"base": region.base, "size": region.size, "flags": flags, "owners": owners}
+            )
+            last = region.base + max(region.size - 1, 0)
+            text = f"{index:4}: {region.base:#010x}..{last:#010x} {size_text(region.size):>10}"
+            lines.append("  ".join([text, *filter(None, [*flags, _owners_text(owners)])]))
         data[name] = {
             "cnt": table.cnt,
             "max": table.max,
             "total_size": table.total_size,
             "regions": entries,
         }
-        lines.append(f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}")
-        for index, (region, entry) in enumerate(zip(table, entries, strict=True)):
-            end = region.base + max(region.size - 1, 0)
-            text = f"{index:4}: {region.base:#010x}..{end:#010x} {size_text(region.size):>10}"
-            words = [*entry["flags"], ", ".join(entry.get("owners", []))]
-            lines.append("  ".join([text, *filter(None, words)]))
     return View(data, lines)
 
 
@@ -59,17 +68,21 @@ def debugfs(boot: Boot, table: str | None = None) -> View:
     return View(data, lines)
 
 
-def memory_map(boot: Boot) -> View:
-    """A picture of RAM: a strip to scale for each bank, then each piece with its owner."""
+def memory_map(boot: Boot, paint: Paint = lambda _letter, text: text) -> View:
+    """A picture of RAM: a strip to scale for each bank, then each piece with its owner.
+
+    `paint(letter, text)` colours a piece of the picture.
+    """
     pieces = ownership(boot)
     lines: list[str] = []
     for bank in boot.memory.banks:
         inside = [p for p in pieces if bank.base <= p.base < bank.end]
         cell = max(bank.size // _STRIP_CELLS, 1)
-        strip = "".join(
+        letters = (
             _letter(inside, bank.base + n * cell, bank.base + (n + 1) * cell)
             for n in range(_STRIP_CELLS)
         )
+        strip = "".join(paint(letter, letter) for letter in letters)
         lines.append(
             f"{bank.base:#010x} |{strip}| {bank.end - 1:#010x}"
             f"   {size_text(bank.size)}, {size_text(cell)} a letter"
@@ -81,7 +94,7 @@ def memory_map(boot: Boot) -> View:
         mark = _piece_letter(piece.owner)
         lines.append(
             f"{piece.base:#010x}-{piece.end - 1:#010x} {size_text(piece.size):>10}"
-            f"  {mark} {piece.owner}"
+            f"  {paint(mark, mark)} {piece.owner}"
         )
     data = [
         {"base": p.base, "size": p.size, "owner": p.owner, "reserved": p.reserved} for p in pieces
@@ -150,15 +163,12 @@ def iomem(boot: Boot) -> View:
     return View(data, lines)
 
 
-def _region(boot: Boot, region: Region, table: str) -> dict[str, list[str]]:
-    entry: dict[str, object] = {
-        "base": region.base,
-        "size": region.size,
-        "flags": [name for bit, name in _FLAGS if region.flags & bit],
-    }
-    if table == "reserved" and region.size:
-        entry["owners"] = owners_of(boot, region.base, region.base + region.size)
-    return entry  # type: ignore[return-value]
+def _owners_text(owners: list[str]) -> str:
+    """The owners in one line, a crowd of page tables counted."""
+    tables = [owner for owner in owners if owner.startswith("page table")]
+    if len(tables) > 1:
+        owners = [*(owner for owner in owners if owner not in tables), f"{len(tables)} page tables"]
+    return ", ".join(owners)
 
 
 def _letter(pieces: list[Owned], base: int, end: int) -> str:

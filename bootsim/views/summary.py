@@ -9,7 +9,7 @@ from bootsim.views import View, size_text, zones
 
 
 def summary(boot: Boot) -> View:
-    """Where the boot stopped, and what the buddy allocator got; as data, log and events too."""
+    """Where the boot stopped, and what the buddy allocator got; as data, the log too."""
     data: dict[str, object] = {
         "stage": boot.stage,
         "model": boot.board.model,
@@ -18,7 +18,6 @@ def summary(boot: Boot) -> View:
         "uart": boot.machine.uart.text,
         "log": boot.log,
         "notes": boot.notes,
-        "events": [{"kind": event.kind} | asdict(event) for event in boot.trace],
     }
     lines: list[str] = []
     if boot.handed_over:
@@ -39,3 +38,8 @@ def summary(boot: Boot) -> View:
         lines.append("")
         lines.append(f"Stopped after {boot.stage}: `bootsim inspect regions --at ...` shows why")
     return View(data, lines)
+
+
+def events(boot: Boot) -> list[dict[str, object]]:
+    """The boot's events as JSON-ready data, in order: their places are the numbers for --at."""
+    return [{"kind": event.kind} | asdict(event) for event in boot.trace]
