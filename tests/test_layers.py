@@ -22,7 +22,18 @@ ROOMS = {
     "kernel": {"errors", "trace", "machine"},
     "simulate": {"errors", "trace", "resources", "machine", "devicetree", "kernel"},
     "views": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "simulate"},
-    "cli": {"errors", "trace", "numbers", "machine", "devicetree", "kernel", "simulate", "views"},
+    "selftest": {"errors", "trace", "machine", "kernel", "simulate"},
+    "cli": {
+        "errors",
+        "trace",
+        "numbers",
+        "machine",
+        "devicetree",
+        "kernel",
+        "simulate",
+        "views",
+        "selftest",
+    },
 }
 # A library, and the only places that may import it.
 DOORS = {
