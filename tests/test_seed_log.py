@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bootsim.simulate import Boot, load_driver
 from bootsim.devicetree.blob import pad_blob
 from bootsim.devicetree.source import compile_dts
 from bootsim.resources import resource_path
+from bootsim.simulate import Boot, load_driver
 
 DATA = Path(__file__).parent / "data" / "biscuitos"
 EXAMPLES = Path(__file__).parent.parent / "examples" / "biscuitos"
