@@ -17,7 +17,8 @@ def test_nodes_properties_and_lookups() -> None:
     fdt = Fdt(
         blob(
             "/memreserve/ 0x1000 0x200;",
-            'model = "M"; cpus { cpu@0 { reg = <0>; }; }; memory@80000000 { status = "disabled"; };',
+            'model = "M"; cpus { cpu@0 { reg = <0>; }; };'
+            ' memory@80000000 { status = "disabled"; };',
         )
     )
     assert list(fdt.memory_reserve_entries()) == [(0x1000, 0x200)]

@@ -22,6 +22,7 @@ from bootsim.kernel.memblock import (
     MemblockFlags,
     Region,
 )
+from bootsim.kernel.memblock_iter import ITERATION_END
 from bootsim.kernel.memory import LinearMap
 from bootsim.machine.memory import PhysMemory
 from bootsim.trace import MemblockAlloc, MemblockFailure, MemblockRange, MemblockResize, Trace
@@ -767,3 +768,47 @@ def test_two_memblocks_never_meet() -> None:
     assert other.reserved_size() == 0
     assert not other.can_resize
     assert not other.memblock_debug
+
+
+# Stepping by index, as drivers of Linux 5.0 do it
+
+
+@pytest.mark.parametrize("exclude", [None, "reserved"])
+def test_steps_by_index_give_what_the_iterators_give(exclude: str | None) -> None:
+    """
+    memory   |####    ########|
+    reserved |  ##      ##    |
+    """
+    memblock = Memblock.standalone([(0x60000000, 0x4000), (0x60008000, 0x8000)])
+    memblock.reserve(0x60002000, 0x2000)
+    memblock.reserve(0x6000A000, 0x2000)
+    for step, first, spans in (
+        (memblock.next_mem_range, 0, memblock.each_mem_range),
+        (memblock.next_mem_range_rev, ITERATION_END, memblock.each_mem_range_rev),
+    ):
+        found = []
+        idx, start, end, nid = step(first, NUMA_NO_NODE, 0, "memory", exclude)
+        while idx != ITERATION_END:
+            found.append((start, end, nid))
+            idx, start, end, nid = step(idx, NUMA_NO_NODE, 0, "memory", exclude)
+        assert found == list(spans("memory", exclude))
+        assert len(found) == (2 if exclude is None else 3)
+
+
+def test_mem_size_counts_whole_pages_below_a_pfn() -> None:
+    memblock = Memblock.standalone([(0x60000000, 0x2000), (0x60010000, 0x4000)])
+    assert memblock.mem_size(0xFFFFF) == 0x6000
+    assert memblock.mem_size(0x60011) == 0x3000
+    assert memblock.mem_size(0x60000) == 0
+
+
+def test_add_range_adds_to_either_table() -> None:
+    memblock = Memblock.standalone()
+    assert memblock.add_range("memory", 0x60000000, 0x1000, 1) == 0
+    assert memblock.add_range("reserved", 0x60000000, 0x800, 1) == 0
+    assert memblock.memory == [Region(0x60000000, 0x1000)]
+    assert memblock.reserved == [Region(0x60000000, 0x800)]
+
+
+def test_an_empty_table_shows_its_dummy() -> None:
+    assert repr(Memblock.standalone().reserved) == "<memblock.reserved: [0x00000000, empty]>"

@@ -5,27 +5,13 @@ Linux: mm/cma.c, kernel/dma/contiguous.c.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from bootsim.kernel.kernel import CmaArea, Kernel
 from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.params import memparse
-
-if TYPE_CHECKING:
-    from bootsim.kernel.kernel import Kernel
 
 ENOMEM, EBUSY, EINVAL, ENOSPC = 12, 16, 22, 28
 U32_MASK = 0xFFFFFFFF
 _ARM_DMA_LIMIT = 0xFFFFFFFF  # no machine of these profiles restricts its DMA zone
-
-
-@dataclass(frozen=True, slots=True)
-class CmaArea:
-    """struct cma: base and size in bytes."""
-
-    name: str
-    base: int
-    size: int
 
 
 def cma_min_alignment(kernel: Kernel) -> int:

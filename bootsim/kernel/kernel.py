@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bootsim.errors import BootsimError, KernelPanic
-from bootsim.kernel.cma import CmaArea
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.log import log_record
 from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures
@@ -62,6 +61,15 @@ class ReservedMem:
     base: int
     size: int
     nomap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CmaArea:
+    """struct cma: base and size in bytes."""
+
+    name: str
+    base: int
+    size: int
 
 
 @dataclass(slots=True)

@@ -25,6 +25,11 @@ _HOTPLUG, _MIRROR = int(MemblockFlags.HOTPLUG), int(MemblockFlags.MIRROR)
 _NOMAP, _DRIVER_MANAGED = int(MemblockFlags.NOMAP), int(MemblockFlags.DRIVER_MANAGED)
 
 Span = tuple[int, int, int]  # start, end, nid
+Step = tuple[int, int, Span]  # where to go on: index into type_a, index into type_b
+
+ITERATION_END = 0xFFFFFFFFFFFFFFFF  # ULLONG_MAX, which ends Linux's loops
+_INDEX_BITS = 32
+_INDEX_MASK = 0xFFFFFFFF
 
 
 class MemblockIterators(MemblockQueries):
@@ -45,35 +50,11 @@ class MemblockIterators(MemblockQueries):
         this is the for_each_mem_range() of eight arguments.
         """
         a, b, nid = self._selection("for_each_mem_range", type_a, type_b, nid, flags)
-        at_a = at_b = 0
-        while at_a < len(a):
-            region = a.region(at_a)
-            start, end = region.base, region.end & self.phys_addr_max
-            if self._skips(a, region, nid, flags):
-                at_a += 1
-                continue
-            if b is None:
-                at_a += 1
-                yield start, end, region.nid
-                continue
-            found = None
-            while at_b <= len(b):
-                gap_start, gap_end = self._gap_before(b, at_b)
-                if gap_start >= end:
-                    break
-                if start < gap_end:
-                    found = max(start, gap_start), min(end, gap_end), region.nid
-                    break
-                at_b += 1
-            if found is None:
-                at_a += 1
-                continue
-            # What ends first is done with.
-            if end <= gap_end:
-                at_a += 1
-            else:
-                at_b += 1
-            yield found
+        step = self._next(a, b, nid, flags, 0, 0)
+        while step is not None:
+            at_a, at_b, span = step
+            yield span
+            step = self._next(a, b, nid, flags, at_a, at_b)
 
     def each_mem_range_rev(
         self,
@@ -84,37 +65,91 @@ class MemblockIterators(MemblockQueries):
     ) -> Iterator[Span]:
         """__for_each_mem_range_rev(): what `each_mem_range()` gives, from the top down."""
         a, b, nid = self._selection("for_each_mem_range_rev", type_a, type_b, nid, flags)
-        at_a, at_b = len(a) - 1, 0 if b is None else len(b)
+        step = self._next_rev(a, b, nid, flags, len(a) - 1, 0 if b is None else len(b))
+        while step is not None:
+            at_a, at_b, span = step
+            yield span
+            step = self._next_rev(a, b, nid, flags, at_a, at_b)
+
+    def next_mem_range(
+        self,
+        idx: int,
+        nid: int,
+        flags: int,
+        type_a: MemblockType | str,
+        type_b: MemblockType | str | None = None,
+    ) -> tuple[int, int, int, int]:
+        """__next_mem_range(): one step of each_mem_range(): next idx, start, end, nid.
+
+        Begin with idx 0; when there is no more, idx is ITERATION_END and the rest 0. As in Linux,
+        idx holds an index into `type_a` in its low word and one into `type_b` in its high word.
+        """
+        a, b, nid = self._selection("__next_mem_range", type_a, type_b, nid, flags)
+        step = self._next(a, b, nid, flags, idx & _INDEX_MASK, idx >> _INDEX_BITS)
+        return _packed(step)
+
+    def next_mem_range_rev(
+        self,
+        idx: int,
+        nid: int,
+        flags: int,
+        type_a: MemblockType | str,
+        type_b: MemblockType | str | None = None,
+    ) -> tuple[int, int, int, int]:
+        """__next_mem_range_rev(): the same from the top down; begin with idx ITERATION_END."""
+        a, b, nid = self._selection("__next_mem_range_rev", type_a, type_b, nid, flags)
+        at_a, at_b = _signed(idx & _INDEX_MASK), _signed(idx >> _INDEX_BITS)
+        if idx == ITERATION_END:
+            at_a, at_b = len(a) - 1, 0 if b is None else len(b)
+        return _packed(self._next_rev(a, b, nid, flags, at_a, at_b))
+
+    def _next(
+        self, a: MemblockType, b: MemblockType | None, nid: int, flags: int, at_a: int, at_b: int
+    ) -> Step | None:
+        while at_a < len(a):
+            region = a.region(at_a)
+            start, end = region.base, region.end & self.phys_addr_max
+            if self._skips(a, region, nid, flags):
+                at_a += 1
+                continue
+            if b is None:
+                return at_a + 1, at_b, (start, end, region.nid)
+            while at_b <= len(b):
+                gap_start, gap_end = self._gap_before(b, at_b)
+                if gap_start >= end:
+                    break
+                if start < gap_end:
+                    span = max(start, gap_start), min(end, gap_end), region.nid
+                    # What ends first is done with.
+                    return (at_a + 1, at_b, span) if end <= gap_end else (at_a, at_b + 1, span)
+                at_b += 1
+            at_a += 1
+        return None
+
+    def _next_rev(
+        self, a: MemblockType, b: MemblockType | None, nid: int, flags: int, at_a: int, at_b: int
+    ) -> Step | None:
+        # Linux would look at leftovers where a loop has removed regions from the end.
+        at_a = min(at_a, len(a) - 1)
         while at_a >= 0:
-            # Linux would look at leftovers where a loop has removed regions from the end.
-            at_a = min(at_a, len(a) - 1)
             region = a.region(at_a)
             start, end = region.base, region.end & self.phys_addr_max
             if self._skips(a, region, nid, flags):
                 at_a -= 1
                 continue
             if b is None:
-                at_a -= 1
-                yield start, end, region.nid
-                continue
-            found = None
+                return at_a - 1, at_b, (start, end, region.nid)
             at_b = min(at_b, len(b))
             while at_b >= 0:
                 gap_start, gap_end = self._gap_before(b, at_b)
                 if gap_end <= start:
                     break
                 if end > gap_start:
-                    found = max(start, gap_start), min(end, gap_end), region.nid
-                    break
+                    span = max(start, gap_start), min(end, gap_end), region.nid
+                    return (at_a - 1, at_b, span) if start >= gap_start else (at_a, at_b - 1, span)
                 at_b -= 1
-            if found is None:
-                at_a -= 1
-                continue
-            if start >= gap_start:
-                at_a -= 1
-            else:
-                at_b -= 1
-            yield found
+            at_a -= 1
+        return None
 
     def for_each_free_mem_range(self, nid: int = NUMA_NO_NODE, flags: int = 0) -> Iterator[Span]:
         """for_each_free_mem_range(): memory that is not reserved."""
@@ -346,3 +381,16 @@ class MemblockIterators(MemblockQueries):
         digits = self.features.phys_addr_bits // 4
         text = f"Could not allocate 0x{size:0{digits}x} bytes of mirrored memory"
         self._print(KERN_WARNING, text)
+
+
+def _signed(index: int) -> int:
+    """An index as the int that Linux makes of it: a step down from 0 leaves -1."""
+    return index - (1 << _INDEX_BITS) if index >> (_INDEX_BITS - 1) else index
+
+
+def _packed(step: Step | None) -> tuple[int, int, int, int]:
+    """A step with its two indices in one number, as Linux has them."""
+    if step is None:
+        return ITERATION_END, 0, 0, 0
+    at_a, at_b, span = step
+    return (at_a & _INDEX_MASK) | (at_b & _INDEX_MASK) << _INDEX_BITS, *span

@@ -116,6 +116,15 @@ class MemblockQueries(MemblockState):
         end = region.end & self.phys_addr_max
         return region.nid, region.base >> PAGE_SHIFT, end >> PAGE_SHIFT
 
+    def mem_size(self, limit_pfn: int) -> int:
+        """memblock_mem_size() (to 5.1): bytes of whole pages of memory below pfn `limit_pfn`."""
+        self._check("memblock_mem_size", limit_pfn=limit_pfn)
+        pages = 0
+        for region in self.memory:
+            start = min(self.region_memory_base_pfn(region), limit_pfn)
+            pages += max(min(self.region_memory_end_pfn(region), limit_pfn) - start, 0)
+        return (pages << PAGE_SHIFT) & self.phys_addr_max
+
     def region_memory_base_pfn(self, region: Region) -> int:
         """memblock_region_memory_base_pfn(): the first pfn wholly in `region` of memory."""
         return self.pfn_up(region.base)

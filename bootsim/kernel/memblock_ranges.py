@@ -1,8 +1,8 @@
 """Adding, removing and marking ranges; growing a table that is full.
 
 Linux: memblock_add_range() to memblock_setclr_flag(), and memblock_double_array(), in
-mm/memblock.c. A canonical table (see memblock_type) is
-changed in place; for any other, `memblock_stepwise` does what Linux does, region by region.
+mm/memblock.c. A canonical table (see memblock_type) is changed in place; for any other,
+`memblock_stepwise` does what Linux does, region by region.
 """
 
 from __future__ import annotations
@@ -106,6 +106,17 @@ class MemblockRanges(MemblockIterators):
         if addr:
             self.phys_free(self.linear.virt_to_phys(addr), size, caller="memblock_free")
         return None
+
+    def add_range(
+        self, type_: MemblockType | str, base: int, size: int, nid: int, flags: int = 0
+    ) -> int:
+        """memblock_add_range(): the range is in `type_`; public up to 5.7, and never logged."""
+        function = "memblock_add_range"
+        table = self.table(type_)
+        self._check(function, base=base, size=size)
+        self._check_nid(function, nid)
+        self._check_flags(function, flags)
+        return self._add_range(table, base, size, nid, flags)
 
     # Marks and nodes.
 

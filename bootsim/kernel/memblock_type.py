@@ -44,6 +44,8 @@ class Region(NamedTuple):
         return self.base + self.size
 
     def __str__(self) -> str:
+        if not self.size:
+            return f"[{self.base:#010x}, empty]"
         return f"[{self.base:#010x}-{self.end - 1:#010x}]"
 
 
