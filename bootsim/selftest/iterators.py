@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootsim.kernel.memblock import NUMA_NO_NODE, MemblockFlags
+from bootsim.kernel.memblock_iter import ITERATION_END
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.selftest.bench import Bench, Span
 from bootsim.selftest.check import IN_6_1, TO_5_0, Check
@@ -75,6 +76,21 @@ def _any_two(bench: Bench) -> None:
     bench.equal(_without_node(alone), bench.ends(RESERVED), "reserved alone")
     outside = list(memblock.each_mem_range_rev(memblock.reserved, memblock.memory))
     bench.equal(outside, [], "reserved and not memory")
+
+
+def _stepped(bench: Bench) -> None:
+    bench.start(memory=MEMORY, reserved=RESERVED)
+    memblock = bench.memblock
+    for step, first, expected in (
+        (memblock.next_mem_range, 0, bench.ends(FREE)),
+        (memblock.next_mem_range_rev, ITERATION_END, bench.ends(FREE)[::-1]),
+    ):
+        found = []
+        idx, start, end, _nid = step(first, NUMA_NO_NODE, 0, "memory", "reserved")
+        while idx != ITERATION_END and len(found) <= len(expected):
+            found.append((start, end))
+            idx, start, end, _nid = step(idx, NUMA_NO_NODE, 0, "memory", "reserved")
+        bench.equal(found, expected, f"what {step.__name__}() steps through")
 
 
 def _memory_ranges(bench: Bench) -> None:
@@ -153,6 +169,7 @@ CHECKS = (
         _free_of_a_node,
     ),
     Check(("for_each_free_mem_range",), "by flags", _free_by_flags),
+    Check(("__next_mem_range", "__next_mem_range_rev"), "step by step", _stepped),
     Check(("for_each_free_mem_range",), "a loop sees what it reserves itself", _changed_meanwhile),
     Check(
         ("for_each_mem_range", "for_each_mem_range_rev"),

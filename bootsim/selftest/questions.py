@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootsim.kernel.memblock import Region
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.selftest.bench import Bench
-from bootsim.selftest.check import IN_6_1, Check
+from bootsim.selftest.check import IN_6_1, TO_5_0, Check
 
 
 def _sizes(bench: Bench) -> None:
@@ -212,7 +212,15 @@ def _in_ram(bench: Bench) -> None:
     bench.expect(reserved="..##............")
 
 
+def _mem_size(bench: Bench) -> None:
+    bench.start(memory="####....####")
+    for cells, below in ((0, 0), (2, 2), (4, 6), (6, 10), (8, 16)):
+        size = bench.memblock.mem_size(bench.at(below) // PAGE_SIZE)
+        bench.equal(size, cells * bench.cell, f"bytes below cell {below}")
+
+
 CHECKS = (
+    Check(("memblock_mem_size",), "bytes of memory below a pfn", _mem_size, TO_5_0),
     Check(("memblock_phys_mem_size", "memblock_reserved_size"), "bytes in each table", _sizes),
     Check(("memblock_start_of_DRAM", "memblock_end_of_DRAM"), "the ends of memory", _dram),
     Check(

@@ -298,7 +298,16 @@ def _physmem_ranges(bench: Bench) -> None:
     bench.equal(found, bench.ends("......####......"), "for_each_physmem_range(memory)")
 
 
+def _add_range(bench: Bench) -> None:
+    bench.start(memory="##......")
+    add_range = bench.memblock.add_range
+    bench.ok(add_range("memory", *bench.span("..##...."), 0), "memblock_add_range")
+    bench.ok(add_range("reserved", *bench.span("......##"), 0), "memblock_add_range")
+    bench.expect(memory="####....", reserved="......##")
+
+
 CHECKS = (
+    Check(("memblock_add_range",), "to either table", _add_range),
     Check(("memblock_add",), "the first range takes the place of the empty entry", _add_first),
     Check(("memblock_add",), "ranges that do not touch stay apart, sorted", _add_apart),
     Check(("memblock_add",), "ranges that touch become one", _add_touching),
