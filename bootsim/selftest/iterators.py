@@ -85,7 +85,7 @@ def _stepped(bench: Bench) -> None:
         (memblock.next_mem_range, 0, bench.ends(FREE)),
         (memblock.next_mem_range_rev, ITERATION_END, bench.ends(FREE)[::-1]),
     ):
-        found = []
+        found: list[Span] = []
         idx, start, end, _nid = step(first, NUMA_NO_NODE, 0, "memory", "reserved")
         while idx != ITERATION_END and len(found) <= len(expected):
             found.append((start, end))
