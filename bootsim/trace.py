@@ -9,47 +9,33 @@ kernel would name as `_RET_IP_`, without offset where none is known.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bootsim.errors import BootsimError
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all events; `kind` names the type in JSON."""
-
-    kind: ClassVar[str] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage(Event):
+class Stage(NamedTuple):
     """The boot has come past a named point: the function `name` has returned."""
 
-    kind: ClassVar[str] = "stage"
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Printk(Event):
+class Printk(NamedTuple):
     """One record of the kernel's log. `level` is 0 (emerg) to 7 (debug)."""
 
-    kind: ClassVar[str] = "printk"
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note(Event):
+class Note(NamedTuple):
     """What the model did not do, or could not know, where a real kernel would have acted."""
 
-    kind: ClassVar[str] = "note"
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemblockRange(Event):
+class MemblockRange(NamedTuple):
     """A memblock function that adds, removes, reserves, frees or marks [base, base + size).
 
     Emitted at the call, before the tables change, as the kernel logs it. `function` is the
@@ -57,7 +43,6 @@ class MemblockRange(Event):
     was on, and so whether the kernel logged it.
     """
 
-    kind: ClassVar[str] = "memblock"
     function: str
     base: int
     size: int
@@ -67,11 +52,9 @@ class MemblockRange(Event):
     debug: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MemblockFailure(Event):
+class MemblockFailure(NamedTuple):
     """The memblock function of the event before could not do it; `errno` is negative."""
 
-    kind: ClassVar[str] = "memblock_failure"
     function: str
     base: int
     size: int
@@ -79,14 +62,12 @@ class MemblockFailure(Event):
     caller: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemblockAlloc(Event):
+class MemblockAlloc(NamedTuple):
     """A memblock allocation that the kernel logs as such (memblock_alloc_try_nid and relatives).
 
     Emitted at the call, before the range is found and reserved, as the kernel logs it.
     """
 
-    kind: ClassVar[str] = "memblock_alloc"
     function: str
     size: int
     align: int
@@ -97,11 +78,9 @@ class MemblockAlloc(Event):
     debug: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MemblockResize(Event):
+class MemblockResize(NamedTuple):
     """A region array was doubled: the new array of `max` regions lies at `base`, `size` bytes."""
 
-    kind: ClassVar[str] = "memblock_resize"
     name: str
     max: int
     base: int
@@ -109,65 +88,77 @@ class MemblockResize(Event):
     debug: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Use(Event):
+class Use(NamedTuple):
     """The kernel has named what it keeps in [base, base + size); later names are more telling."""
 
-    kind: ClassVar[str] = "use"
     base: int
     size: int
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping(Event):
+class CreateMapping(NamedTuple):
     """The kernel mapped [virt, virt + size) to physical memory at `phys` as `type` (MT_...)."""
 
-    kind: ClassVar[str] = "mapping"
     virt: int
     phys: int
     size: int
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class PageAlloc(Event):
+class PageAlloc(NamedTuple):
     """The buddy allocator gave away 2**order pages at `pfn` of `zone`."""
 
-    kind: ClassVar[str] = "page_alloc"
     pfn: int
     order: int
     zone: str
     caller: str
 
 
-@dataclass(frozen=True, slots=True)
-class PageFree(Event):
+class PageFree(NamedTuple):
     """2**order pages at `pfn` came to the buddy allocator of `zone`."""
 
-    kind: ClassVar[str] = "page_free"
     pfn: int
     order: int
     zone: str
     caller: str
 
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    event.kind: event
-    for event in (
-        Stage,
-        Printk,
-        Note,
-        MemblockRange,
-        MemblockFailure,
-        MemblockAlloc,
-        MemblockResize,
-        Use,
-        Mapping,
-        PageAlloc,
-        PageFree,
-    )
-}
+Event = (
+    Stage
+    | Printk
+    | Note
+    | MemblockRange
+    | MemblockFailure
+    | MemblockAlloc
+    | MemblockResize
+    | Use
+    | CreateMapping
+    | PageAlloc
+    | PageFree
+)
+
+# What JSON calls them.
+EVENT_TYPES: Mapping[str, type[Event]] = MappingProxyType(
+    {
+        "stage": Stage,
+        "printk": Printk,
+        "note": Note,
+        "memblock": MemblockRange,
+        "memblock_failure": MemblockFailure,
+        "memblock_alloc": MemblockAlloc,
+        "memblock_resize": MemblockResize,
+        "use": Use,
+        "mapping": CreateMapping,
+        "page_alloc": PageAlloc,
+        "page_free": PageFree,
+    }
+)
+_KINDS = MappingProxyType({event: kind for kind, event in EVENT_TYPES.items()})
+
+
+def as_data(event: Event) -> dict[str, Any]:
+    """`event` as JSON-ready data: its kind, then its fields."""
+    return {"kind": _KINDS[type(event)]} | event._asdict()
 
 
 class BootStopped(Exception):
@@ -214,7 +205,7 @@ class Trace:
     def to_json_lines(self) -> Iterator[str]:
         """One JSON object an event, `number` and `kind` first."""
         for number, event in enumerate(self.events):
-            yield json.dumps({"number": number, "kind": event.kind} | asdict(event))
+            yield json.dumps({"number": number} | as_data(event))
 
     @classmethod
     def from_json_lines(cls, lines: Iterable[str]) -> Trace:
@@ -230,4 +221,4 @@ class Trace:
 
 def _event(record: dict[str, Any]) -> Event:
     cls = EVENT_TYPES[record["kind"]]
-    return cls(**{field.name: record[field.name] for field in fields(cls)})
+    return cls(*(record[field] for field in cls._fields))

@@ -11,7 +11,7 @@ import pytest
 from bootsim.errors import KernelPanic
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.log import log_lines
-from bootsim.trace import Note
+from bootsim.trace import Note, Use
 from tests.kernels import boot_without_cpu
 from tests.trees import CELLS, board
 
@@ -236,7 +236,7 @@ def test_dynamic_regions_within_alloc_ranges() -> None:
 def test_dynamic_nodes_are_allocated_in_the_order_of_the_kernels_sort() -> None:
     nodes = " ".join(f"n{i} {{ size = <{(i + 1) << 12:#x}>; }};" for i in range(4))
     kernel = to_the_dump(rmem(nodes), "cma=0")
-    names = [event.what for event in kernel.trace if event.kind == "use"]  # type: ignore[attr-defined]
+    names = [event.what for event in kernel.trace if isinstance(event, Use)]
     order = [name.rsplit("/", 1)[1] for name in names if name.startswith("/reserved-memory/")]
     assert order == ["n1", "n2", "n3", "n0"]
 

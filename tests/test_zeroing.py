@@ -10,6 +10,7 @@ import pytest
 
 from bootsim.kernel.kernel import Kernel
 from bootsim.simulate import Boot, Driver
+from bootsim.trace import Use
 from tests.trees import board
 
 FILL = 0xA5
@@ -59,7 +60,7 @@ def test_a_block_between_two_raw_ones(size: int, stage: str) -> None:
 
 def test_page_tables_and_zero_page_are_zeroed_too() -> None:
     boot = Boot(dtb=BOARD, ram_fill=FILL).run()
-    named = {event.what: event for event in boot.trace if event.kind == "use"}  # type: ignore[attr-defined]
+    named = {event.what: event for event in boot.trace if isinstance(event, Use)}
     zero_page = named["zero page"]
     assert boot.memory.read(zero_page.base, zero_page.size) == bytes(PAGE)
     # The fixmap's table maps nothing yet.

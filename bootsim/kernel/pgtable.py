@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bootsim.errors import KernelPanic
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, SECTION_SIZE
-from bootsim.trace import Mapping
+from bootsim.trace import CreateMapping
 
 # asm/pgtable-2level-hwdef.h; ARM ARM DDI 0406C, B3.5.1
 PMD_TYPE_TABLE = 1
@@ -112,7 +112,7 @@ def create_mapping(kernel: Kernel, virt: int, phys: int, length: int, kind: MemT
     """Map virtual [virt, virt + length) to `phys`: sections where all is aligned, else pages."""
     if length == 0:
         return
-    kernel.trace.emit(Mapping(virt, phys, length, kind.name))
+    kernel.trace.emit(CreateMapping(virt, phys, length, kind.name))
     end = virt + length
     while virt < end:
         following = min((virt // PMD_SIZE + 1) * PMD_SIZE, end)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from bootsim.simulate import Boot
+from bootsim.trace import as_data
 from bootsim.views import View, size_text, zones
 
 
@@ -42,4 +41,4 @@ def summary(boot: Boot) -> View:
 
 def events(boot: Boot) -> list[dict[str, object]]:
     """The boot's events as JSON-ready data, in order: their places are the numbers for --at."""
-    return [{"kind": event.kind} | asdict(event) for event in boot.trace]
+    return [as_data(event) for event in boot.trace]
