@@ -317,17 +317,14 @@ def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | No
     from bootsim.kernel.profile import load_profile
     from bootsim.simulate import Boot
 
-    dtb: Path | None = options["dtb"]
-    initrd: Path | None = options["initrd"]
     at: str | None = options["at"]
     if options["ram_fill"] and sys.stderr.isatty():
         click.echo("bootsim: filling RAM", err=True)
     machine = Boot(
-        dtb=_read(dtb) if dtb is not None else None,
+        dtb=options["dtb"],
         dts=options["dts"],
-        name=str(dtb) if dtb is not None else None,
         cmdline=options["append"],
-        initrd=_read(initrd) if initrd is not None else None,
+        initrd=options["initrd"],
         profile=load_profile(options["profile"]).with_symbols(_symbols(options["symbols"])),
         dtb_addr=options["dtb_addr"],
         initrd_addr=options["initrd_addr"],
@@ -383,13 +380,6 @@ class _Progress:
 def _event_or_stage(at: str | None) -> str | int | None:
     number = parse_number(at) if at is not None else None
     return at if number is None else number
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BootsimError(f"{path}: {error.strerror}") from error
 
 
 def _summary(booted: Boot, as_json: bool) -> None:

@@ -32,6 +32,8 @@ from bootsim.machine.memory import PhysMemory, Range
 from bootsim.resources import resource_path
 from bootsim.trace import BootStopped, Note, Trace
 
+FilePath = str | os.PathLike[str]
+
 BUILTIN_BOARD = "vexpress-v2p-ca9.dts"
 THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
 _INITRD_OFFSET_MAX = 128 << 20  # QEMU hw/arm/boot.c: half of RAM, 128 MiB at most
@@ -65,11 +67,11 @@ class Boot:
     def __init__(
         self,
         *,
-        dtb: bytes | None = None,
-        dts: str | os.PathLike[str] | None = None,
+        dtb: bytes | FilePath | None = None,
+        dts: FilePath | None = None,
         name: str | None = None,
         cmdline: str | None = None,
-        initrd: bytes | None = None,
+        initrd: bytes | FilePath | None = None,
         profile: str | Profile = DEFAULT_PROFILE,
         dtb_addr: int | None = None,
         initrd_addr: int | None = None,
@@ -93,15 +95,17 @@ class Boot:
         self.profile = load_profile(profile) if isinstance(profile, str) else profile
         if dtb is None:
             path = Path(dts) if dts is not None else resource_path("dts", BUILTIN_BOARD)
-            dtb, name = compile_dts(path), name or path.name
-        self.name = name or "device tree"
-        self.board = Board.from_blob(dtb, self.name)
+            blob, self.name = compile_dts(path), name or path.name
+        else:
+            blob, self.name = _content(dtb), name or _name_of(dtb)
+        self.board = Board.from_blob(blob, self.name)
         self._loader_notes: list[str] = []
         self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)
         for address, mask in bad_ram:
             self._add_bad_cell(address, mask)
         self._progress = progress
-        self.placement = self._load(dtb, cmdline, initrd, phys_offset, dtb_addr, initrd_addr)
+        payload = _content(initrd) if initrd is not None else None
+        self.placement = self._load(blob, cmdline, payload, phys_offset, dtb_addr, initrd_addr)
         self.firmware = self._load_firmware()
         self.trace = Trace(until=until if isinstance(until, int) else None)
         self._until_stage = until if isinstance(until, str) else None
@@ -329,12 +333,25 @@ class Boot:
         return hooks
 
 
+def _content(source: bytes | FilePath) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise BootsimError(f"{Path(source)}: {error.strerror}") from error
+
+
+def _name_of(source: bytes | FilePath) -> str:
+    return "device tree" if isinstance(source, bytes | bytearray | memoryview) else str(source)
+
+
 def boot(
     *,
-    dtb: bytes | None = None,
-    dts: str | os.PathLike[str] | None = None,
+    dtb: bytes | FilePath | None = None,
+    dts: FilePath | None = None,
     cmdline: str | None = None,
-    initrd: bytes | None = None,
+    initrd: bytes | FilePath | None = None,
     profile: str | Profile = DEFAULT_PROFILE,
     dtb_addr: int | None = None,
     initrd_addr: int | None = None,
@@ -346,9 +363,10 @@ def boot(
 ) -> Boot:
     """Simulate a boot and return what it left behind.
 
-    dtb, dts: the board, as a blob or as the path of its source; a vexpress-a9 without them.
+    dtb, dts: the board, as a blob (or its path) or as the path of its source; a vexpress-a9
+    without them.
     cmdline: the kernel's command line, in place of the tree's own.
-    initrd: its content. profile: the kernel to model, by name or as an object.
+    initrd: its content, or its path. profile: the kernel to model, by name or as an object.
     dtb_addr, initrd_addr, phys_offset: where the boot loader puts things and where the kernel
     takes RAM to begin, physical bytes; by default as QEMU does it.
     drivers: called with the kernel once the boot has come past their stage.
@@ -374,7 +392,7 @@ def boot(
     ).run()
 
 
-def load_driver(path: str | os.PathLike[str], *, hook: str | None = None) -> Driver:
+def load_driver(path: FilePath, *, hook: str | None = None) -> Driver:
     """The driver in Python file `path`: its function `driver(kernel)`, run at its HOOK.
 
     Raises BootsimError if the file cannot be read or has no such function, DriverError if it
