@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bootsim.driver import Driver
     from bootsim.errors import (
         BootsimError,
         DeviceTreeError,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bootsim.kernel.memblock import Memblock
     from bootsim.kernel.profile import Profile
     from bootsim.machine.machine import Machine
-    from bootsim.simulate import Boot, Driver, boot
+    from bootsim.simulate import Boot, boot
     from bootsim.trace import Trace
 
 __version__ = "0.1.0"
@@ -45,7 +46,8 @@ __all__ = [
 
 # Where each name lives: loaded on first use, so that `bootsim --help` loads no emulator.
 _HOMES = {
-    "bootsim.simulate": ("Boot", "Driver", "boot"),
+    "bootsim.driver": ("Driver",),
+    "bootsim.simulate": ("Boot", "boot"),
     "bootsim.errors": (
         "BootsimError",
         "DeviceTreeError",

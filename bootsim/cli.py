@@ -133,7 +133,7 @@ def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: 
     kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK = "mem_init"
     in the file moves it from its place right after the command line to another stage.
     """
-    from bootsim.simulate import load_driver
+    from bootsim.driver import load_driver
 
     drivers = [load_driver(file, hook=hook) for file in files]
     booted = _boot(options, log=not as_json, drivers=drivers)

@@ -7,55 +7,30 @@ the firmware runs on the emulated CPU up to start_kernel; from there the model k
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from bootsim.devicetree.board import Board
-from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.source import compile_dts
-from bootsim.errors import BootsimError, DriverError, KernelPanic, MachineFault
+from bootsim.driver import Driver, hooks
+from bootsim.errors import BootsimError
 from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
-from bootsim.kernel.main import DRIVER_STAGE, HANDOVER, STAGES, start_kernel
+from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
+from bootsim.loader import Wishes, load, load_kernel
 from bootsim.machine.machine import Machine
-from bootsim.machine.memory import PhysMemory, Range
+from bootsim.machine.memory import PhysMemory
 from bootsim.resources import resource_path
 from bootsim.trace import BootStopped, Note, Trace
 
 FilePath = str | os.PathLike[str]
 
 BUILTIN_BOARD = "vexpress-v2p-ca9.dts"
-THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
-_INITRD_OFFSET_MAX = 128 << 20  # QEMU hw/arm/boot.c: half of RAM, 128 MiB at most
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """A debug driver: `entry` is called with the kernel once the boot has come past `hook`."""
-
-    entry: Hook
-    hook: str = DRIVER_STAGE
-    name: str = "driver"
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the boot loader put things, physical addresses in bytes; None: there is none."""
-
-    phys_offset: int
-    kernel: Range
-    dtb: Range
-    initrd: Range | None
 
 
 class Boot:
@@ -104,18 +79,24 @@ class Boot:
         for address, mask in bad_ram:
             self._add_bad_cell(address, mask)
         self._progress = progress
-        payload = _content(initrd) if initrd is not None else None
-        self.placement = self._load(blob, cmdline, payload, phys_offset, dtb_addr, initrd_addr)
-        self.firmware = self._load_firmware()
+        limit = self.profile.config.command_line_size
+        if cmdline is not None and len(cmdline.encode("utf-8", "replace")) >= limit:
+            self._loader_notes.append(
+                f"the command line has {len(cmdline)} characters: the kernel keeps {limit - 1}"
+            )
+        self.placement = load(
+            self.machine,
+            self.profile,
+            dtb=blob,
+            name=self.name,
+            cmdline=cmdline,
+            initrd=_content(initrd) if initrd is not None else None,
+            wishes=Wishes(phys_offset, dtb_addr, initrd_addr),
+        )
+        self.firmware = load_kernel(self.machine, self.profile, self.placement)
         self.trace = Trace(until=until if isinstance(until, int) else None)
         self._until_stage = until if isinstance(until, str) else None
-        self._drivers = [d if isinstance(d, Driver) else Driver(d) for d in drivers]
-        for driver in self._drivers:
-            if driver.hook not in STAGES:
-                raise BootsimError(
-                    f"{driver.name}: no stage '{driver.hook}' to hook at:"
-                    f" there are {', '.join(STAGES)}"
-                )
+        self._hooks = hooks(d if isinstance(d, Driver) else Driver(d) for d in drivers)
         self.kernel: Kernel | None = None
 
     def run(self) -> Boot:
@@ -138,7 +119,7 @@ class Boot:
                 mpidr=cpu.call(firmware.symbol("read_cpuid_mpidr")),
                 sctlr=cpu.call(firmware.symbol("get_cr")),
             ),
-            hooks=self._hooks(),
+            hooks=self._hooks,
             until=self._until_stage,
             cpu=cpu,
             progress=self._progress,
@@ -211,7 +192,7 @@ class Boot:
             return self.machine.cpu.read(address, size)
         return self.memory.read(address, size)
 
-    # The boot loader.
+    # What it is built of.
 
     def _uart(self) -> int | None:
         """The console's PL011, unless the tree has RAM at its address."""
@@ -227,110 +208,6 @@ class Boot:
         if not 1 <= mask <= 0xFF:
             raise BootsimError(f"bad cell at {address:#010x}: mask {mask:#x} is not 1 to 0xff")
         self.machine.memory.bad_cells.append((address, mask))
-
-    def _load(
-        self,
-        dtb: bytes,
-        cmdline: str | None,
-        initrd: bytes | None,
-        phys_offset: int | None,
-        dtb_addr: int | None,
-        initrd_addr: int | None,
-    ) -> Placement:
-        """Put initrd and tree into RAM, by QEMU's rules where the caller has none."""
-        limit = self.profile.config.command_line_size
-        if cmdline is not None and len(cmdline.encode("utf-8", "replace")) >= limit:
-            self._loader_notes.append(
-                f"the command line has {len(cmdline)} characters: the kernel keeps {limit - 1}"
-            )
-        base = self._phys_offset(phys_offset)
-        linear = self.profile.linear(base)
-        text = linear.virt_to_phys(self.profile.symbols["_text"])
-        kernel = Range(text, self.profile.image_size)
-        bank = self.machine.memory.bank(base)
-        after_kernel = round_up(kernel.end, PAGE_SIZE)
-        default = max(base + min((bank.end - base) // 2, _INITRD_OFFSET_MAX), after_kernel)
-        if initrd_addr is None:
-            initrd_addr = default
-        placed = Range(initrd_addr, len(initrd)) if initrd is not None else None
-        blob = set_chosen(
-            dtb,
-            bootargs=cmdline,
-            initrd=(placed.base, placed.end) if placed is not None else None,
-            name=self.name,
-        )
-        if dtb_addr is None:
-            dtb_addr = round_up(placed.end if placed is not None else default, PAGE_SIZE)
-        tree = Range(dtb_addr, len(blob))
-        if placed is not None and initrd is not None:
-            self._place("initrd", placed, initrd, [("kernel", kernel)])
-        others = [("kernel", kernel)] + ([("initrd", placed)] if placed is not None else [])
-        self._place("device tree", tree, blob, others)
-        return Placement(base, kernel, tree, placed)
-
-    def _load_firmware(self) -> Firmware:
-        """Put the kernel's image into RAM: its head, its guest code, its zeroed data."""
-        profile, base = self.profile, self.placement.phys_offset
-        symbols = profile.symbols
-        self.machine.memory.zero(self.placement.kernel.base, self.placement.kernel.size)
-        return load_firmware(
-            self.machine.memory,
-            FirmwareParams(
-                phys_offset=base,
-                page_offset=profile.layout.page_offset,
-                text_offset=profile.layout.text_offset,
-                stext=symbols["_stext"],
-                end=symbols["_end"],
-                dtb=self.placement.dtb.base,
-                processor_id=symbols["processor_id"],
-                machine_arch_type=symbols["__machine_arch_type"],
-                atags_pointer=symbols["__atags_pointer"],
-                cr_alignment=symbols["cr_alignment"],
-                init_sp=symbols["init_thread_union"] + THREAD_START_SP,
-                uart=self.machine.uart_base,
-            ),
-        )
-
-    def _phys_offset(self, asked: int | None) -> int:
-        """Where RAM begins for the kernel: as asked, or the first bank that has room for it."""
-        need = self.profile.layout.text_offset + self.profile.image_size
-        if asked is not None:
-            if asked % PMD_SIZE:
-                raise BootsimError(f"--phys-offset {asked:#x} is not a multiple of 2 MiB")
-            if not self.machine.memory.contains(asked, need):
-                raise BootsimError(
-                    f"--phys-offset {asked:#x}: no bank holds the kernel's {need:#x} bytes there"
-                )
-            return asked
-        for bank in self.machine.memory.banks:
-            base = round_up(bank.base, PMD_SIZE)
-            if base + need <= bank.end:
-                return base
-        raise BootsimError(
-            f"{self.name}: no RAM bank has room for the kernel: it needs {need:#x} bytes from a"
-            " multiple of 2 MiB on"
-        )
-
-    def _place(
-        self, what: str, place: Range, content: bytes, others: Sequence[tuple[str, Range]]
-    ) -> None:
-        if not self.machine.memory.contains(place.base, place.size):
-            banks = ", ".join(str(Range(b.base, b.size)) for b in self.machine.memory.banks)
-            raise BootsimError(
-                f"the {what} does not fit: {place.size} bytes at {place.base:#010x}; RAM is {banks}"
-            )
-        for name, other in others:
-            if place.base < other.end and other.base < place.end:
-                raise BootsimError(f"the {what} at {place} would lie over the {name} at {other}")
-        self.machine.memory.write(place.base, content)
-
-    # Drivers.
-
-    def _hooks(self) -> dict[str, list[Hook]]:
-        hooks: dict[str, list[Hook]] = {}
-        for driver in self._drivers:
-            hooks.setdefault(driver.hook, []).append(partial(_run_driver, driver))
-        return hooks
 
 
 def _content(source: bytes | FilePath) -> bytes:
@@ -390,47 +267,3 @@ def boot(
         ram_fill=ram_fill,
         bad_ram=bad_ram,
     ).run()
-
-
-def load_driver(path: FilePath, *, hook: str | None = None) -> Driver:
-    """The driver in Python file `path`: its function `driver(kernel)`, run at its HOOK.
-
-    Raises BootsimError if the file cannot be read or has no such function, DriverError if it
-    raises while it is loaded.
-    """
-    path = Path(path)
-    try:
-        code = compile(path.read_bytes(), str(path), "exec")
-    except OSError as error:
-        raise BootsimError(f"{path}: {error.strerror}") from error
-    except SyntaxError as error:
-        raise BootsimError(f"{path}:{error.lineno}: {error.msg}") from error
-    except ValueError as error:
-        raise BootsimError(f"{path}: {error}") from error
-    namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        exec(code, namespace)
-    except Exception as error:
-        raise _driver_error(str(path), error) from error
-    entry = namespace.get("driver")
-    if not callable(entry):
-        raise BootsimError(f"{path}: it defines no function driver(kernel)")
-    asked = namespace.get("HOOK", DRIVER_STAGE)
-    return Driver(entry, hook or str(asked), str(path))
-
-
-def _run_driver(driver: Driver, kernel: Kernel) -> None:
-    try:
-        driver.entry(kernel)
-    except (BootStopped, KernelPanic, MachineFault):
-        raise
-    except Exception as error:
-        raise _driver_error(driver.name, error) from error
-
-
-def _driver_error(name: str, error: Exception) -> DriverError:
-    """Say what a driver raised, and at which of its own lines."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == name] or frames[-1:]
-    place = f"{name}:{own[-1].lineno}: in {own[-1].name}" if own else name
-    return DriverError(f"{place}: {type(error).__name__}: {error}")

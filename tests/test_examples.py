@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from bootsim.cli import main
+from bootsim.driver import Driver, load_driver
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.profile import Profile, load_profile
-from bootsim.simulate import Boot, Driver, load_driver
+from bootsim.simulate import Boot
 from bootsim.trace import Printk
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,9 @@ import pytest
 
 from bootsim.devicetree.blob import pad_blob
 from bootsim.devicetree.source import compile_dts
+from bootsim.driver import load_driver
 from bootsim.resources import resource_path
-from bootsim.simulate import Boot, load_driver
+from bootsim.simulate import Boot
 
 DATA = Path(__file__).parent / "data" / "biscuitos"
 EXAMPLES = Path(__file__).parent.parent / "examples" / "biscuitos"

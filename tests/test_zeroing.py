@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from bootsim.driver import Driver
 from bootsim.kernel.kernel import Kernel
-from bootsim.simulate import Boot, Driver
+from bootsim.simulate import Boot
 from bootsim.trace import Use
 from tests.trees import board
 

@@ -1,0 +1,139 @@
+"""The boot loader: initrd, device tree and kernel into RAM, before the CPU starts.
+
+Where the caller asks for no address, things go where QEMU puts them (hw/arm/boot.c): the initrd
+into the middle of RAM or 128 MiB above its start, the tree right behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bootsim.devicetree.chosen import set_chosen
+from bootsim.errors import BootsimError
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.profile import Profile
+from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
+from bootsim.machine.machine import Machine
+from bootsim.machine.memory import PhysMemory, Range
+
+_INITRD_OFFSET_MAX = 128 << 20  # hw/arm/boot.c
+_THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Where the user wants things: physical addresses; None leaves it to the boot loader."""
+
+    phys_offset: int | None = None
+    dtb_addr: int | None = None
+    initrd_addr: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where things are, physical addresses in bytes; `initrd` is None if there is none."""
+
+    phys_offset: int
+    kernel: Range
+    dtb: Range
+    initrd: Range | None
+
+
+def load(
+    machine: Machine,
+    profile: Profile,
+    *,
+    dtb: bytes,
+    name: str,
+    cmdline: str | None,
+    initrd: bytes | None,
+    wishes: Wishes,
+) -> Placement:
+    """Put `initrd` and the blob `dtb` into RAM, the latter with `cmdline` in its /chosen.
+
+    Raises BootsimError, in one line, for what does not fit or would lie over something else.
+    """
+    memory = machine.memory
+    base = _phys_offset(memory, profile, wishes.phys_offset, name)
+    kernel = Range(profile.linear(base).virt_to_phys(profile.symbols["_text"]), profile.image_size)
+    middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
+    default = max(middle, round_up(kernel.end, PAGE_SIZE))
+    taken = [("kernel", kernel)]
+    placed = None
+    if initrd is not None:
+        start = default if wishes.initrd_addr is None else wishes.initrd_addr
+        placed = Range(start, len(initrd))
+        _place(memory, "initrd", placed, initrd, taken)
+        taken.append(("initrd", placed))
+    blob = set_chosen(
+        dtb, bootargs=cmdline, initrd=(placed.base, placed.end) if placed else None, name=name
+    )
+    dtb_addr = wishes.dtb_addr
+    if dtb_addr is None:
+        dtb_addr = round_up(placed.end if placed else default, PAGE_SIZE)
+    tree = Range(dtb_addr, len(blob))
+    _place(memory, "device tree", tree, blob, taken)
+    return Placement(base, kernel, tree, placed)
+
+
+def load_kernel(machine: Machine, profile: Profile, placement: Placement) -> Firmware:
+    """Put the kernel's image into RAM: its head, its guest code, its zeroed data."""
+    symbols = profile.symbols
+    machine.memory.zero(placement.kernel.base, placement.kernel.size)
+    return load_firmware(
+        machine.memory,
+        FirmwareParams(
+            phys_offset=placement.phys_offset,
+            page_offset=profile.layout.page_offset,
+            text_offset=profile.layout.text_offset,
+            stext=symbols["_stext"],
+            end=symbols["_end"],
+            dtb=placement.dtb.base,
+            processor_id=symbols["processor_id"],
+            machine_arch_type=symbols["__machine_arch_type"],
+            atags_pointer=symbols["__atags_pointer"],
+            cr_alignment=symbols["cr_alignment"],
+            init_sp=symbols["init_thread_union"] + _THREAD_START_SP,
+            uart=machine.uart_base,
+        ),
+    )
+
+
+def _phys_offset(memory: PhysMemory, profile: Profile, asked: int | None, name: str) -> int:
+    """Where RAM begins for the kernel: as asked, or the first bank that has room for it."""
+    need = profile.layout.text_offset + profile.image_size
+    if asked is not None:
+        if asked % PMD_SIZE:
+            raise BootsimError(f"--phys-offset {asked:#x} is not a multiple of 2 MiB")
+        if not memory.contains(asked, need):
+            raise BootsimError(
+                f"--phys-offset {asked:#x}: no bank holds the kernel's {need:#x} bytes there"
+            )
+        return asked
+    for bank in memory.banks:
+        base = round_up(bank.base, PMD_SIZE)
+        if base + need <= bank.end:
+            return base
+    raise BootsimError(
+        f"{name}: no RAM bank has room for the kernel: it needs {need:#x} bytes from a multiple of"
+        " 2 MiB on"
+    )
+
+
+def _place(
+    memory: PhysMemory,
+    what: str,
+    place: Range,
+    content: bytes,
+    taken: Sequence[tuple[str, Range]],
+) -> None:
+    if not memory.contains(place.base, place.size):
+        banks = ", ".join(str(Range(bank.base, bank.size)) for bank in memory.banks)
+        raise BootsimError(
+            f"the {what} does not fit: {place.size} bytes at {place.base:#010x}; RAM is {banks}"
+        )
+    for name, other in taken:
+        if place.base < other.end and other.base < place.end:
+            raise BootsimError(f"the {what} at {place} would lie over the {name} at {other}")
+    memory.write(place.base, content)
