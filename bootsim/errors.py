@@ -55,14 +55,20 @@ class MachineFault(BootsimError):
 
 
 class KernelPanic(BootsimError):
-    """The model kernel is dead: a panic(), a BUG(), or what would have killed Linux silently."""
+    """The model kernel is dead: a panic(), a BUG(), or what would have killed Linux silently.
+
+    `words` is what Linux prints then, empty where it prints nothing or nothing that is modelled.
+    """
 
     exit_code = 1
+    words = ""
 
     @classmethod
     def panic(cls, text: str) -> KernelPanic:
         """panic(): the message as Linux words it."""
-        return cls(f"Kernel panic - not syncing: {text}")
+        panic = cls(f"Kernel panic - not syncing: {text}")
+        panic.words = str(panic)
+        return panic
 
 
 class DriverError(BootsimError):

@@ -21,7 +21,7 @@ def test_a_record_is_16_bytes_of_header_then_text_padded_to_a_word() -> None:
     log.store(KERN_ERR, "hello")
     # u64 ts_nsec; u16 len, text_len, dict_len; u8 facility; u8 flags:5, level:3
     assert memory.read(0, 24) == (
-        bytes(8) + b"\x18\0" + b"\x05\0" + b"\0\0" + b"\0" + b"\x62" + b"hello\0\0\0"
+        bytes(8) + b"\x18\0" + b"\x05\0" + b"\0\0" + b"\0" + b"\x66" + b"hello\0\0\0"
     )
     assert memory.read_u32(0x1004) == 24
 

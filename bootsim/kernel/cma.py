@@ -25,7 +25,7 @@ def early_cma(kernel: Kernel, value: str | None) -> int:
         kernel.pr_err("cma: Config string not provided")
         return -EINVAL
     size, rest = memparse(value)
-    base = limit = 0
+    _, base, limit = kernel.cma_cmdline or (0, 0, 0)  # what an earlier cma= has set stays
     if rest.startswith("@"):
         base, rest = memparse(rest[1:])
         limit = memparse(rest[1:])[0] if rest.startswith("-") else base + size
@@ -38,7 +38,7 @@ def dma_contiguous_reserve(kernel: Kernel) -> None:
     size, base, limit, fixed = kernel.profile.config.cma_size, 0, _ARM_DMA_LIMIT, False
     if kernel.cma_cmdline is not None:
         size, base, cmdline_limit = kernel.cma_cmdline
-        fixed = base + size == cmdline_limit
+        fixed = base + size & U32_MASK == cmdline_limit
         limit = min(limit, cmdline_limit) if cmdline_limit else limit
     if not size or kernel.cma_default_area is not None:
         return
@@ -75,7 +75,7 @@ def cma_declare_contiguous(
     size = round_up(size, alignment) & U32_MASK
     limit &= -alignment
     fixed = fixed and base != 0
-    if fixed and base < highmem_start < base + size:
+    if fixed and base < highmem_start < base + size & U32_MASK:
         kernel.pr_err(
             f"cma: Region at {base:#010x} defined on low/high memory boundary"
             f" ({highmem_start:#010x})"
@@ -99,8 +99,7 @@ def cma_declare_contiguous(
         base = found
     area = cma_init_reserved_mem(kernel, base, size, name)
     if area is None:
-        memblock.phys_free(base, size, caller=caller)
-        return failed(EINVAL)
+        return failed(EINVAL)  # what was reserved stays so, up to 5.0
     kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}")
     return area
 

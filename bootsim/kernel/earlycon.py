@@ -5,33 +5,50 @@ Linux: drivers/tty/serial/earlycon.c, drivers/of/fdt.c (early_init_dt_scan_chose
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from bootsim.kernel.fdt import chosen_node, tree
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import FdtNode
+from bootsim.kernel.mmu import set_fixmap_io
 from bootsim.kernel.params import memparse
 
-ENOENT, ENODEV = 2, 19
+ENOENT, ENODEV, EINVAL = 2, 19, 22
+
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "mmio": "MMIO",
+        "mmio16": "MMIO16",
+        "mmio32": "MMIO32",
+        "mmio32be": "MMIO32BE",
+        "mmio32native": "MMIO32",
+    }
+)
 
 
 def param_setup_earlycon(kernel: Kernel, value: str | None) -> int:
-    """earlycon[=name,address,options]; 0 or a negative errno.
+    """earlycon[=name[,address[,options]]]; 0 or a negative errno.
 
-    Without a value the tree's stdout-path decides; a name that no driver has is no error.
+    Without a value the tree's stdout-path decides. A name that no driver has, or a second
+    earlycon, is no error.
     """
     if value is None:
         return early_init_dt_scan_chosen_stdout(kernel)
+    if not value:
+        return -EINVAL
     name, _, rest = value.partition(",")
-    if name not in kernel.profile.earlycon.values():
+    if name not in kernel.profile.earlycon.values() or kernel.earlycon_mapbase is not None:
         return 0
-    words = rest.split(",", 2)
-    if words[0] in ("mmio", "mmio32", "mmio16", "mmio32be", "mmio32native", "io"):
-        words = words[1].split(",", 1) if len(words) > 1 else [""]
-    address = memparse(words[0])[0]
-    if not address:
-        return 0
-    _register(kernel, name, address, words[1] if len(words) > 1 else "")
+    if not rest:
+        kernel.pr_info(f"earlycon: {_console(name)} at I/O port 0x0 (options '')")
+        return -ENODEV
+    width, _, behind = rest.partition(",")
+    if width in _KINDS:
+        rest = behind
+    address, _, options = rest.partition(",")
+    kind = _KINDS.get(width, "MMIO")
+    _register(kernel, name, kind, memparse(address)[0] & 0xFFFFFFFF, options)
     return 0
 
 
@@ -51,32 +68,35 @@ def early_init_dt_scan_chosen_stdout(kernel: Kernel) -> int:
     for compatible, name in kernel.profile.earlycon.items():
         if not node.is_compatible(compatible):
             continue
-        address = translate_address(node)
+        address = translate_address(kernel, node)
         if address is None:
-            continue
-        _register(kernel, name, address, options)
-        return 0
+            kernel.pr_warn(f"earlycon: [{name}] bad address")
+        elif kernel.earlycon_mapbase is None:
+            _register(kernel, name, "MMIO", address, options)
+        return 0  # whatever came of the first driver that matches (5.0)
     return -ENODEV
 
 
-def translate_address(node: FdtNode) -> int | None:
+def translate_address(kernel: Kernel, node: FdtNode) -> int | None:
     """The CPU's physical address of `node`'s first reg entry, None where a bus hides it.
 
-    drivers/of/fdt_address.c: each parent's ranges is gone through up to the root.
+    drivers/of/fdt_address.c: each parent's ranges is gone through up to the root; cell counts
+    that a bus lacks are the root's.
     """
+    address_cells, size_cells = kernel.fdt.root_addr_cells, kernel.fdt.root_size_cells
     reg = node.props.get("reg")
     parent = node.parent
     if reg is None or parent is None:
         return None
-    address = int.from_bytes(reg[: 4 * _cells(parent, "#address-cells", 2)], "big")
+    address = int.from_bytes(reg[: 4 * _cells(parent, "#address-cells", address_cells)], "big")
     while parent.parent is not None:
         ranges = parent.props.get("ranges")
         if ranges is None:
             return None
         if ranges:
-            child = 4 * _cells(parent, "#address-cells", 2)
-            up = 4 * _cells(parent.parent, "#address-cells", 2)
-            size = 4 * _cells(parent, "#size-cells", 1)
+            child = 4 * _cells(parent, "#address-cells", address_cells)
+            up = 4 * _cells(parent.parent, "#address-cells", address_cells)
+            size = 4 * _cells(parent, "#size-cells", size_cells)
             for offset in range(0, len(ranges) - child - up - size + 1, child + up + size):
                 base = int.from_bytes(ranges[offset : offset + child], "big")
                 to = int.from_bytes(ranges[offset + child : offset + child + up], "big")
@@ -103,13 +123,18 @@ def _node(kernel: Kernel, path: str) -> FdtNode | None:
     return root.find(path)
 
 
-def _register(kernel: Kernel, name: str, address: int, options: str) -> None:
+def _register(kernel: Kernel, name: str, kind: str, address: int, options: str) -> None:
+    """register_earlycon: map the registers and start to print there."""
+    set_fixmap_io(kernel, address)
+    console = _console(name)
+    kernel.pr_info(f"earlycon: {console} at {kind} {address:#010x} (options '{options}')")
+    kernel.pr_info(f"printk: bootconsole [{console}] enabled")
+
+
+def _console(name: str) -> str:
     """earlycon_init: trailing digits of the driver's name become the console's index."""
-    match = re.fullmatch(r"(.*?)(\d*)", name)
-    assert match is not None
-    console = f"{match[1]}{int(match[2] or 0)}"
-    kernel.pr_info(f"earlycon: {console} at MMIO {address:#010x} (options '{options}')")
-    kernel.pr_info(f"bootconsole [{console}] enabled")
+    base = name.rstrip("0123456789")
+    return f"{base}{int(name[len(base) :] or 0)}"
 
 
 def _cells(node: FdtNode, name: str, default: int) -> int:

@@ -16,14 +16,11 @@ _FDT_HEADER_SIZE = 40
 U32_MASK = 0xFFFFFFFF
 
 
-def early_init_dt_scan(kernel: Kernel, dt_phys: int) -> bool:
-    """Take the blob at physical address `dt_phys`; False where no blob lies there."""
-    if not early_init_dt_verify(kernel, dt_phys):
-        return False
+def early_init_dt_scan_nodes(kernel: Kernel) -> None:
+    """Take cells, /chosen and memory from the blob that early_init_dt_verify took."""
     early_init_dt_scan_root(kernel)
     early_init_dt_scan_chosen(kernel)
     early_init_dt_scan_memory(kernel)
-    return True
 
 
 def early_init_dt_verify(kernel: Kernel, dt_phys: int) -> bool:
@@ -87,7 +84,7 @@ def early_init_dt_check_for_initrd(kernel: Kernel, node: FdtNode) -> None:
 
 def early_init_dt_scan_memory(kernel: Kernel) -> None:
     """Add what the memory nodes' reg (or linux,usable-memory) lists to memblock."""
-    anywhere = kernel.profile.features.memory_nodes == "anywhere"
+    anywhere = kernel.profile.features.fdt_scan == "any-depth"
     root = tree(kernel).root
     for node in root.walk() if anywhere else root.children:
         if node.string("device_type") != "memory" or not (anywhere or node.is_available()):
@@ -131,6 +128,8 @@ def early_init_dt_add_memory_arch(kernel: Kernel, base: int, size: int) -> None:
         _ignore(kernel, "range", base, kernel.phys_offset)
         size -= kernel.phys_offset - base
         base = kernel.phys_offset
+    # Linux hands over phys_addr_t: 4 GiB from 0 on become nothing.
+    base, size = base & U32_MASK, size & U32_MASK
     kernel.memblock.add(base, size, caller="early_init_dt_add_memory_arch")
 
 

@@ -18,7 +18,7 @@ from bootsim.kernel.memtest import early_memtest
 from bootsim.kernel.mmzone import PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
 from bootsim.kernel.page_alloc import PageAllocator
-from bootsim.kernel.params import memparse
+from bootsim.kernel.params import memparse, null_parameter
 
 U32_MASK = 0xFFFFFFFF
 _SWAPPER_PG_DIR_SIZE = 0x4000
@@ -32,7 +32,9 @@ _MEMMAP_PARTS: Mapping[str, str] = MappingProxyType(
 
 def early_initrd(kernel: Kernel, value: str | None) -> int:
     """initrd=start,size in bytes; overrides what /chosen says."""
-    start, rest = memparse(value or "")
+    if value is None:
+        raise null_parameter("initrd")
+    start, rest = memparse(value)
     if rest.startswith(","):
         kernel.phys_initrd_start = start & U32_MASK
         kernel.phys_initrd_size = memparse(rest[1:])[0] & U32_MASK
@@ -104,6 +106,7 @@ def zone_sizes_init(kernel: Kernel) -> None:
     bounds = {config.zones[0]: (limits.min_low_pfn, limits.max_low_pfn)}
     if config.highmem:
         bounds["HighMem"] = (limits.max_low_pfn, limits.max_pfn)
+    _check_memory_start(kernel)
     memory = _memory_pfns(kernel)
     zones = [
         ZoneSpan(name, start, end, tuple(_clipped(memory, start, end)))
@@ -131,6 +134,21 @@ def zone_sizes_init(kernel: Kernel) -> None:
         return phys
 
     kernel.page_alloc.free_area_init_node(0, zones, alloc)
+
+
+def _check_memory_start(kernel: Kernel) -> None:
+    """Stop where Linux would write past the memory map.
+
+    The flat memory map is indexed from PHYS_OFFSET; alloc_node_mem_map() makes up for memory that
+    starts later only within one block of the highest order.
+    """
+    start = kernel.limits.min_low_pfn
+    block = round_down(start, 1 << (kernel.profile.config.max_order - 1))
+    if kernel.phys_offset >> PAGE_SHIFT not in (start, block):
+        raise KernelPanic(
+            f"memmap_init: memory starts at {start << PAGE_SHIFT:#010x}, in another block than"
+            f" PHYS_OFFSET {kernel.phys_offset:#010x}: Linux writes past its memory map and dies"
+        )
 
 
 def _memory_pfns(kernel: Kernel) -> list[PfnRange]:

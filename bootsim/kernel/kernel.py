@@ -158,6 +158,7 @@ class Kernel:
         self.phys_initrd_size = 0
         self.usermem = False  # a mem= parameter has been seen
         self.memtest_pattern = 0
+        self.earlycon_mapbase: int | None = None  # physical address of the earlycon's registers
         self.cma_areas: list[CmaArea] = []
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)

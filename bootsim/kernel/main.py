@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bootsim.errors import KernelPanic
+from bootsim.errors import KernelPanic, MemoryAccessError
 from bootsim.kernel.init import mem_init
 from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.mmu import is_smp
 from bootsim.kernel.setup import setup_arch
 
 STAGES: Mapping[str, str] = MappingProxyType(
@@ -49,13 +50,15 @@ def start_kernel(kernel: Kernel) -> None:
         mem_init(kernel)
         kernel.stage(HANDOVER)
     except KernelPanic as panic:
-        kernel.pr_emerg(str(panic))
+        if panic.words:
+            kernel.pr_emerg(panic.words)
         raise
+    except MemoryAccessError as error:
+        raise KernelPanic(f"Linux takes for RAM what is none and dies: {error}") from error
 
 
 def smp_setup_processor_id(kernel: Kernel) -> None:
     """Say which CPU booted (arch/arm/kernel/setup.c)."""
     mpidr_hwid_bitmask = 0xFFFFFF  # arch/arm/include/asm/cputype.h
-    multiprocessor = bool(kernel.registers.mpidr & 1 << 31)
-    hwid = kernel.registers.mpidr & mpidr_hwid_bitmask if multiprocessor else 0
+    hwid = kernel.registers.mpidr & mpidr_hwid_bitmask if is_smp(kernel) else 0
     kernel.pr_info(f"Booting Linux on physical CPU {hwid:#x}")

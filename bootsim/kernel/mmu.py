@@ -9,11 +9,13 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_down, round_up
-from bootsim.kernel.params import memparse
+from bootsim.kernel.params import memparse, null_parameter
 from bootsim.kernel.pgtable import (
+    DOMAIN_IO,
     DOMAIN_KERNEL,
     DOMAIN_VECTORS,
     L_PTE_DIRTY,
+    L_PTE_MT_DEV_SHARED,
     L_PTE_MT_WRITEALLOC,
     L_PTE_MT_WRITEBACK,
     L_PTE_PRESENT,
@@ -25,6 +27,7 @@ from bootsim.kernel.pgtable import (
     PAGE_KERNEL_TABLE,
     PMD_SECT_AP_WRITE,
     PMD_SECT_S,
+    PMD_SECT_TEX0,
     PMD_SECT_WB,
     PMD_SECT_WBWA,
     PMD_SECT_XN,
@@ -34,6 +37,7 @@ from bootsim.kernel.pgtable import (
     create_mapping,
     early_alloc,
     early_pte_alloc,
+    map_pages,
     pmd_clear,
     pmd_populate,
 )
@@ -45,17 +49,25 @@ _UNDEFINED_INSTRUCTION = 0xE7FDDEF1  # arch/arm/kernel/traps.c poisons the vecto
 
 
 def early_vmalloc(kernel: Kernel, value: str | None) -> int:
-    """vmalloc=size: how much of the kernel's address space is kept from lowmem (bytes)."""
+    """vmalloc=size: how much of the kernel's address space is kept from lowmem (bytes).
+
+    Up to 5.13 the gap below the area counts in (feature `vmalloc_holds_gap`).
+    """
+    if value is None:
+        raise null_parameter("vmalloc")
     layout = kernel.profile.layout
-    size = memparse(value or "")[0] & U32_MASK
+    holds_gap = kernel.profile.features.vmalloc_holds_gap
+    gap = 0 if holds_gap else layout.vmalloc_offset
+    small, unit = ("too small", "MB") if holds_gap else ("is too small", "MiB")
+    size = memparse(value)[0] & U32_MASK
     if size < SZ_16M:
         size = SZ_16M
-        kernel.pr_warn(f"vmalloc area too small, limiting to {size >> 20}MB")
-    largest = layout.vmalloc_end - (layout.page_offset + SZ_32M + layout.vmalloc_offset)
+        kernel.pr_warn(f"vmalloc area {small}, limiting to {size >> 20}{unit}")
+    largest = layout.vmalloc_end - (layout.page_offset + SZ_32M + gap)
     if size > largest:
         size = largest
-        kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}MB")
-    kernel.limits.vmalloc_size = size
+        kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}{unit}")
+    kernel.limits.vmalloc_size = size - (layout.vmalloc_offset - gap)
     return 0
 
 
@@ -143,6 +155,13 @@ def mem_type(kernel: Kernel, name: str) -> MemType:
         "MT_MEMORY_DMA_READY": (page | L_PTE_XN | kernel_pgprot, table, 0),
         "MT_HIGH_VECTORS": (read_only | L_PTE_USER, vectors_table, 0),
         "MT_LOW_VECTORS": (read_only, vectors_table, 0),
+        "MT_DEVICE": (
+            page | L_PTE_XN | L_PTE_MT_DEV_SHARED | L_PTE_SHARED,
+            PMD_TYPE_TABLE | DOMAIN_IO << 5,
+            PMD_TYPE_SECT
+            | (PMD_SECT_AP_WRITE | PMD_SECT_S | PMD_SECT_XN | PMD_SECT_TEX0)
+            | DOMAIN_IO << 5,
+        ),
     }
     return MemType(name, *rows[name])
 
@@ -150,7 +169,7 @@ def mem_type(kernel: Kernel, name: str) -> MemType:
 def paging_init(kernel: Kernel) -> None:
     """Replace head.S's mappings by the kernel's own, then set up zones and the memory map.
 
-    Left out: static device mappings of machines, early fixmap entries (none are made here), TCM.
+    Left out: static device mappings of machines, TCM.
     """
     limits = kernel.limits
     prepare_page_table(kernel)
@@ -175,13 +194,13 @@ def prepare_page_table(kernel: Kernel) -> None:
     pmd_clear(kernel, 0, layout.page_offset)
     region = kernel.memblock.memory[0]
     end = min(region.base + region.size, limits.arm_lowmem_limit)
-    kernel_end = kernel.pa_symbol("_end")
-    if end < kernel_end:
+    start, stop = kernel.phys_to_virt(end) & -PMD_SIZE, vmalloc_start(kernel)
+    if start < kernel.symbol("_end") and kernel.symbol("_stext") < stop:
         raise KernelPanic(
             f"prepare_page_table: the first bank of lowmem ends at {end:#010x}, the kernel at"
-            f" {kernel_end:#010x}: Linux unmaps itself here and dies silently"
+            f" {kernel.pa_symbol('_end'):#010x}: Linux unmaps itself here and dies silently"
         )
-    pmd_clear(kernel, kernel.phys_to_virt(end), vmalloc_start(kernel))
+    pmd_clear(kernel, start, stop)
 
 
 def map_lowmem(kernel: Kernel) -> None:
@@ -222,11 +241,21 @@ def dma_contiguous_remap(kernel: Kernel) -> None:
         create_mapping(kernel, kernel.phys_to_virt(start), start, end - start, kind)
 
 
+def set_fixmap_io(kernel: Kernel, phys: int) -> None:
+    """Map the page of a device at FIX_EARLYCON_MEM_BASE, by the early fixmap's page table."""
+    virt, kind = kernel.profile.layout.fixaddr_top, mem_type(kernel, "MT_DEVICE")
+    map_pages(kernel, kernel.pa_symbol("bm_pte"), virt, PAGE_SIZE, phys & -PAGE_SIZE, kind)
+    kernel.earlycon_mapbase = phys
+
+
 def early_fixmap_shutdown(kernel: Kernel) -> None:
-    """Take away the early fixmap's page table; kmap_init allocates the lasting one."""
-    top = kernel.profile.layout.fixaddr_top & -PMD_SIZE
-    pmd_clear(kernel, top, top + PMD_SIZE)
+    """Take away the early fixmap's page table; what earlycon mapped is mapped anew."""
+    top = kernel.profile.layout.fixaddr_top
+    pmd_clear(kernel, top & -PMD_SIZE, (top & -PMD_SIZE) + PMD_SIZE)
     kernel.flush_tlb_all()
+    if kernel.earlycon_mapbase is not None:
+        device, page = mem_type(kernel, "MT_DEVICE"), kernel.earlycon_mapbase & -PAGE_SIZE
+        create_mapping(kernel, top, page, PAGE_SIZE, device)
 
 
 def devicemaps_init(kernel: Kernel) -> None:

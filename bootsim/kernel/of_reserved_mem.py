@@ -7,7 +7,7 @@ of "shared-dma-pool": kernel/dma/contiguous.c (rmem_cma_setup), kernel/dma/coher
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from bootsim.kernel.cma import (
     cma_init_reserved_mem,
@@ -36,13 +36,18 @@ def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
 
 
 def _scan_reserved_mem(kernel: Kernel) -> None:
-    node = tree(kernel).root.find("/reserved-memory")
+    any_depth = kernel.profile.features.fdt_scan == "any-depth"
+    root = tree(kernel).root
+    if any_depth:
+        node = next((child for child in root.children if child.name == "reserved-memory"), None)
+    else:
+        node = root.find("/reserved-memory")
     if node is None:
         return
     if not _root_is_supported(kernel, node):
         kernel.pr_err("OF: fdt: Reserved memory: unsupported node format, ignoring")
         return
-    for child in node.children:
+    for child in islice(node.walk(), 1, None) if any_depth else node.children:
         if not child.is_available():
             continue
         error = _reserve_reg(kernel, child)
@@ -126,12 +131,12 @@ def _check_for_overlap(kernel: Kernel) -> None:
     for this, following in pairwise(table):
         if not (this.base and following.base):
             continue
-        if this.base + this.size > following.base:
+        if this.base + this.size & U32_MASK > following.base:
             kernel.pr_err(
                 f"{_PREFIX}OVERLAP DETECTED!\n{this.node.name}"
-                f" ({this.base:#010x}--{this.base + this.size:#010x}) overlaps with"
-                f" {following.node.name}"
-                f" ({following.base:#010x}--{following.base + following.size:#010x})"
+                f" ({this.base:#010x}--{this.base + this.size & U32_MASK:#010x}) overlaps with"
+                f" {following.node.name} ({following.base:#010x}--"
+                f"{following.base + following.size & U32_MASK:#010x})"
             )
 
 
@@ -147,8 +152,8 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
         return -EINVAL
     size = read_cells(value) & U32_MASK
     align = 0
-    value = node.props.get("alignment", b"")
-    if value:
+    value = node.props.get("alignment")
+    if value is not None:
         if len(value) != address_cells:
             kernel.pr_err(f"{_PREFIX}invalid alignment property in '{node.name}' node.")
             return -EINVAL
@@ -196,8 +201,10 @@ def _alloc_reserved_memory(
     if base < start:
         memblock.phys_free(base, size, caller="early_init_dt_alloc_reserved_memory_arch")
         return 0
-    if nomap:
-        memblock.remove(base, size, caller="early_init_dt_alloc_reserved_memory_arch")
+    if nomap and kernel.profile.features.nomap == "remove":
+        memblock.remove(base, size, caller="fdt_init_reserved_mem")  # by a tail call
+    elif nomap:
+        memblock.mark_nomap(base, size, caller="__reserved_mem_alloc_size")
     return base
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from bootsim.errors import KernelPanic
+
 _SUFFIX_SHIFT = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 U64_MASK = (1 << 64) - 1
@@ -32,6 +34,11 @@ def memparse(text: str) -> tuple[int, str]:
         value <<= shift
         rest = rest[1:]
     return value & U64_MASK, rest
+
+
+def null_parameter(name: str) -> KernelPanic:
+    """What becomes of a parameter without `=` whose handler gives its value to memparse()."""
+    return KernelPanic(f"{name} without a value: Linux reads through a null pointer and dies")
 
 
 def next_args(command_line: str) -> Iterator[tuple[str, str | None]]:

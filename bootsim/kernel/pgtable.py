@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bootsim.errors import KernelPanic
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, SECTION_SIZE
+from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_up
 from bootsim.trace import CreateMapping
 
 # asm/pgtable-2level-hwdef.h; ARM ARM DDI 0406C, B3.5.1
@@ -90,7 +90,10 @@ def early_alloc(kernel: Kernel, size: int, what: str, *, align: int | None = Non
 
     Raises KernelPanic where there is none, as memblock_phys_alloc() panics.
     """
-    phys = kernel.memblock.phys_alloc(size, align or size, caller="early_alloc")
+    align = align or size
+    phys = kernel.memblock.phys_alloc(size, align, caller="early_alloc")
+    if not phys:
+        raise KernelPanic.panic(f"early_alloc: Failed to allocate {size} bytes align={align:#x}")
     kernel.memory.zero(phys, size)
     kernel.use(phys, size, what)
     return phys
@@ -109,9 +112,15 @@ def early_pte_alloc(kernel: Kernel, virt: int, prot: int) -> int:
 
 
 def create_mapping(kernel: Kernel, virt: int, phys: int, length: int, kind: MemType) -> None:
-    """Map virtual [virt, virt + length) to `phys`: sections where all is aligned, else pages."""
+    """Map virtual [virt, virt + length) to `phys`: by sections where all is aligned, else pages.
+
+    Whole pages are mapped; a `phys` within a page is that page's start.
+    """
     if length == 0:
         return
+    offset = virt % PAGE_SIZE
+    virt, phys = virt - offset, phys & -PAGE_SIZE
+    length = round_up(length + offset, PAGE_SIZE)
     kernel.trace.emit(CreateMapping(virt, phys, length, kind.name))
     end = virt + length
     while virt < end:
@@ -122,7 +131,8 @@ def create_mapping(kernel: Kernel, virt: int, phys: int, length: int, kind: MemT
                     _pgd_entry(kernel, section), phys + section - virt | kind.prot_sect
                 )
         else:
-            _map_pages(kernel, virt, following, phys, kind)
+            table = early_pte_alloc(kernel, virt, kind.prot_l1)
+            map_pages(kernel, table, virt, following - virt, phys, kind)
         phys += following - virt
         virt = following
 
@@ -143,9 +153,9 @@ def hardware_pte(pte: int) -> int:
     return hardware
 
 
-def _map_pages(kernel: Kernel, virt: int, end: int, phys: int, kind: MemType) -> None:
-    table = early_pte_alloc(kernel, virt, kind.prot_l1)
-    first, count = virt % PMD_SIZE >> PAGE_SHIFT, (end - virt) >> PAGE_SHIFT
+def map_pages(kernel: Kernel, table: int, virt: int, length: int, phys: int, kind: MemType) -> None:
+    """Write the ptes of [virt, virt + length), within a pmd, into the page of tables at `table`."""
+    first, count = virt % PMD_SIZE >> PAGE_SHIFT, length >> PAGE_SHIFT
     linux = kernel.memory.words(table + 4 * first, count)
     hardware = kernel.memory.words(table + PTE_HWTABLE_OFF + 4 * first, count)
     prot = hardware_pte(kind.prot_pte)

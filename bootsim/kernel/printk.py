@@ -23,7 +23,7 @@ KERN_DEBUG = 7
 
 _HEADER = struct.Struct("<QHHHBB")  # ts_nsec, len, text_len, dict_len, facility, flags:5 level:3
 _LOG_ALIGN = 4
-_LOG_NEWLINE = 2
+_LOG_NEWLINE, _LOG_PREFIX = 2, 4  # a KERN_ level in the format sets the latter
 _LOG_LINE_MAX = 1024 - 32  # LOG_LINE_MAX
 
 
@@ -47,7 +47,7 @@ class LogBuffer:
         if index + length + _HEADER.size > self._size:
             self._buffer[index : index + _HEADER.size] = bytes(_HEADER.size)  # reader: wrap here
             index = 0
-        header = _HEADER.pack(0, length, len(data), 0, 0, _LOG_NEWLINE | level << 5)
+        header = _HEADER.pack(0, length, len(data), 0, 0, _LOG_NEWLINE | _LOG_PREFIX | level << 5)
         padding = bytes(length - _HEADER.size - len(data))
         self._buffer[index : index + length] = header + data + padding
         self._next[0] = index + length
@@ -75,10 +75,9 @@ class LogBuffer:
         while not self._has_space(length):
             index = self._first[0]
             record = _HEADER.unpack_from(self._buffer, index)[1]
-            if record == 0:
-                self._first[0] = 0
-            else:
-                self._first[0] = index + record
+            if record == 0:  # the end marker: the record at 0 goes (log_next)
+                index, record = 0, _HEADER.unpack_from(self._buffer, 0)[1]
+            self._first[0] = index + record
             if self._first[0] == self._next[0]:
                 self._first[0] = self._next[0] = 0
 

@@ -51,7 +51,7 @@ class Config:
     log_buf_size: int
 
 
-MemoryNodes = Literal["anywhere", "available-children-of-root"]
+FdtScan = Literal["any-depth", "children"]
 NoMap = Literal["remove", "mark"]
 ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
 Version = Literal["5.0", "6.1"]
@@ -61,25 +61,28 @@ Version = Literal["5.0", "6.1"]
 class Features:
     """Where versions of Linux behave differently.
 
-    memory_nodes: which device_type = "memory" nodes early_init_dt_scan_memory takes.
+    fdt_scan: whether memory nodes, and nodes of /reserved-memory, are taken at any depth, memory
+        whatever its status; or only as children, if they are available.
     nomap: what a no-map reserved-memory node does to memblock.memory.
     reserve_dtb: which function reserves the blob.
     memblock: whose names, rules and log wording memblock has.
     page_alloc: whose page allocator's details hold.
+    vmalloc_holds_gap: whether the size in vmalloc= holds the gap between lowmem and the area.
     nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
     """
 
-    memory_nodes: MemoryNodes
+    fdt_scan: FdtScan
     nomap: NoMap
     reserve_dtb: ReserveDtb
     memblock: Version
     nomap_unaligned_head: bool
+    vmalloc_holds_gap: bool
     page_alloc: Version
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "memory_nodes": get_args(MemoryNodes),
+        "fdt_scan": get_args(FdtScan),
         "nomap": get_args(NoMap),
         "reserve_dtb": get_args(ReserveDtb),
         "memblock": get_args(Version),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from bootsim.errors import DeviceTreeError, KernelPanic
+from bootsim.errors import KernelPanic
 from bootsim.kernel.cma import early_cma
 from bootsim.kernel.earlycon import param_setup_earlycon
-from bootsim.kernel.fdt import early_init_dt_scan
+from bootsim.kernel.fdt import early_init_dt_scan_nodes, early_init_dt_verify, tree
 from bootsim.kernel.init import arm_memblock_init, early_initrd
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SIZE, round_up
@@ -23,7 +23,7 @@ from bootsim.kernel.mmu import (
     early_vmalloc,
     paging_init,
 )
-from bootsim.kernel.params import memparse, parse_early_options
+from bootsim.kernel.params import memparse, null_parameter, parse_early_options
 
 EINVAL = 22
 ULONG_MAX = 0xFFFFFFFF
@@ -83,18 +83,18 @@ def setup_machine_fdt(kernel: Kernel, dt_phys: int) -> None:
     Raises KernelPanic with Linux's words where there is no blob. Every tree finds a machine
     description: multi-platform kernels fall back to "Generic DT based system".
     """
-    if not dt_phys or not early_init_dt_scan(kernel, dt_phys):
+    if not dt_phys or not early_init_dt_verify(kernel, dt_phys):
         raise KernelPanic(
             "Error: invalid dtb and unrecognized/unsupported machine ID"
             f" (r1=0x{kernel.memory.read_u32(kernel.pa_symbol('__machine_arch_type')):08x},"
             f" r2=0x{dt_phys:08x})"
         )
-    tree = kernel.fdt.tree
-    assert tree is not None
-    model = tree.root.string("model") or tree.root.string("compatible")
+    root = tree(kernel).root
+    model = root.string("model")
     if model is None:
-        raise DeviceTreeError("/: the root node has neither model nor compatible")
-    kernel.pr_info(f"OF: fdt: Machine model: {model}")
+        model = root.string("compatible")
+    kernel.pr_info(f"OF: fdt: Machine model: {'(null)' if model is None else model}")
+    early_init_dt_scan_nodes(kernel)
 
 
 def parse_early_param(kernel: Kernel) -> None:
@@ -127,8 +127,7 @@ def early_memblock(kernel: Kernel, value: str | None) -> int:
 def early_mem(kernel: Kernel, value: str | None) -> int:
     """mem=size[@start]: the first one forgets the tree's memory, each adds a range."""
     if value is None:
-        # Linux reads through a null pointer here; say so and go no further.
-        raise KernelPanic("mem without a value: Linux faults in early_mem()")
+        raise null_parameter("mem")
     if not kernel.usermem:
         kernel.usermem = True
         start = kernel.memblock.start_of_DRAM()
