@@ -42,7 +42,7 @@ def load_driver(path: str | os.PathLike[str], *, hook: str | None = None) -> Dri
     namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
     try:
         exec(code, namespace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _driver_error(str(path), error) from error
     entry = namespace.get("driver")
     if not callable(entry):
@@ -71,11 +71,11 @@ def _run(driver: Driver, kernel: Kernel) -> None:
         driver.entry(kernel)
     except (BootStopped, KernelPanic, MachineFault):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _driver_error(driver.name, error) from error
 
 
-def _driver_error(name: str, error: Exception) -> DriverError:
+def _driver_error(name: str, error: BaseException) -> DriverError:
     """Say what a driver raised, and at which of its own lines."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == name] or frames[-1:]

@@ -270,6 +270,25 @@ def test_a_driver_that_raises(bootsim, tmp_path: Path) -> None:  # type: ignore[
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("import sys\ndef driver(kernel): sys.exit(0)\n", ":2: in driver: SystemExit"),
+        ("def driver(kernel): driver(kernel)\n", "RecursionError"),
+        ("def driver(kernel): kernel.memblock.reserved.cnt = 5000\n", "cnt 5000, max 128"),
+        (
+            "def driver(kernel):\n    kernel.memory.fill(kernel.pa_symbol('memblock'), 48, 255)\n",
+            "corrupt",
+        ),
+        ("def driver(kernel): kernel.memblock.add(-1, 1)\n", "expected 0 to 0xffffffff"),
+    ],
+)
+def test_drivers_that_break_the_kernel(bootsim, tmp_path: Path, text: str, words: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "breaks.py"
+    path.write_text(text)
+    assert words in one_line(bootsim("replay", path), status=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ("def driver(kernel:\n", ":1:"),
         ("x = 1\n", "driver(kernel)"),
         ("HOOK = 'nowhere'\ndef driver(kernel): pass\n", "no stage 'nowhere'"),

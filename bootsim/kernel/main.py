@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bootsim.errors import KernelPanic, MemoryAccessError
+from bootsim.errors import BootsimError, KernelPanic, MemoryAccessError
 from bootsim.kernel.init import mem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.mmu import is_smp
@@ -39,7 +39,7 @@ DRIVER_STAGE = "cmd_line"
 def start_kernel(kernel: Kernel) -> None:
     """Run the boot to its handover.
 
-    Raises KernelPanic where Linux panics, and BootStopped at the stage or event to stop at.
+    Raises KernelPanic where Linux dies, whatever a driver raised, and BootStopped at the stage or event to stop at.
     """
     try:
         kernel.stage("start_kernel")
@@ -55,6 +55,10 @@ def start_kernel(kernel: Kernel) -> None:
         raise
     except MemoryAccessError as error:
         raise KernelPanic(f"Linux takes for RAM what is none and dies: {error}") from error
+    except BootsimError as error:
+        if error.exit_code == BootsimError.exit_code:  # what lies in RAM is damaged, not the input
+            raise KernelPanic(f"the kernel cannot go on: {error}") from error
+        raise
 
 
 def smp_setup_processor_id(kernel: Kernel) -> None:
