@@ -6,6 +6,7 @@ Exit status: 0 done, 1 the boot died or a check found something, 2 bad input, 13
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -115,7 +116,7 @@ def boot(as_json: bool, **options: Any) -> None:
 
     The log is the kernel's, after what the guest wrote to the UART.
     """
-    _summary(_boot(options, log=not as_json), as_json)
+    _summary(_boot(options, log=not as_json, as_json=as_json), as_json)
 
 
 @cli.command()
@@ -136,7 +137,7 @@ def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: 
     from bootsim.driver import load_driver
 
     drivers = [load_driver(file, hook=hook) for file in files]
-    booted = _boot(options, log=not as_json, drivers=drivers)
+    booted = _boot(options, log=not as_json, as_json=as_json, drivers=drivers)
     if as_json:
         _summary(booted, as_json)
 
@@ -296,6 +297,9 @@ def selftest_memblock(as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line and turn errors into one line and an exit status."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the shell
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -307,12 +311,21 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except (OSError, MemoryError) as error:
+        click.echo(f"bootsim: {click.style('error', fg='red')}: {error}", err=True)
+        sys.exit(1)
     except BootsimError as error:
         click.echo(f"bootsim: {click.style('error', fg='red')}: {error}", err=True)
         sys.exit(error.exit_code)
 
 
-def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | None = None) -> Boot:
+def _boot(
+    options: dict[str, Any],
+    *,
+    log: bool = False,
+    as_json: bool = False,
+    drivers: list[Any] | None = None,
+) -> Boot:
     """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
     from bootsim.kernel.profile import load_profile
     from bootsim.simulate import Boot
@@ -337,6 +350,10 @@ def _boot(options: dict[str, Any], *, log: bool = False, drivers: list[Any] | No
     )
     try:
         machine.run()
+    except BootsimError as error:
+        if as_json and machine.kernel is not None:
+            _summary(machine, as_json, error=str(error))
+        raise
     finally:
         if log:
             for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
@@ -382,12 +399,12 @@ def _event_or_stage(at: str | None) -> str | int | None:
     return at if number is None else number
 
 
-def _summary(booted: Boot, as_json: bool) -> None:
+def _summary(booted: Boot, as_json: bool, *, error: str | None = None) -> None:
     from bootsim.views.summary import events, summary
 
     view = summary(booted)
     if as_json:
-        view.data["events"] = events(booted)
+        view.data.update(error=error, events=events(booted))
     _print(view, as_json)
 
 

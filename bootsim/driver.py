@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 import traceback
-from collections.abc import Iterable
+import types
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,22 +35,28 @@ def load_driver(path: str | os.PathLike[str], *, hook: str | None = None) -> Dri
     """
     path = Path(path)
     try:
-        code = compile(path.read_bytes(), str(path), "exec")
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except OSError as error:
         raise BootsimError(f"{path}: {error.strerror}") from error
     except SyntaxError as error:
-        raise BootsimError(f"{path}:{error.lineno}: {error.msg}") from error
+        raise BootsimError(f"{path}:{error.lineno or 1}: {error.msg}") from error
     except ValueError as error:
         raise BootsimError(f"{path}: {error}") from error
-    namespace: dict[str, object] = {"__name__": path.stem, "__file__": str(path)}
+    # As a module, which dataclasses look for; with what lies beside it to import.
+    module = types.ModuleType(f"bootsim_driver_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, str(path.parent))
     try:
-        exec(code, namespace)
+        exec(code, module.__dict__)
     except (Exception, SystemExit) as error:
         raise _driver_error(str(path), error) from error
-    entry = namespace.get("driver")
+    finally:
+        sys.path.remove(str(path.parent))
+    entry = getattr(module, "driver", None)
     if not callable(entry):
         raise BootsimError(f"{path}: it defines no function driver(kernel)")
-    asked = namespace.get("HOOK", DRIVER_STAGE)
+    asked = getattr(module, "HOOK", DRIVER_STAGE)
     return Driver(entry, hook or str(asked), str(path))
 
 
@@ -68,7 +77,11 @@ def hooks(drivers: Iterable[Driver]) -> dict[str, list[Hook]]:
 
 def _run(driver: Driver, kernel: Kernel) -> None:
     try:
-        driver.entry(kernel)
+        entry: Callable[[Kernel], object] = driver.entry
+        result = entry(kernel)
+        if inspect.isgenerator(result) or inspect.iscoroutine(result):
+            result.close()
+            raise BootsimError("a driver is a plain function: it cannot yield or be async")
     except (BootStopped, KernelPanic, MachineFault):
         raise
     except (Exception, SystemExit) as error:
@@ -78,6 +91,6 @@ def _run(driver: Driver, kernel: Kernel) -> None:
 def _driver_error(name: str, error: BaseException) -> DriverError:
     """Say what a driver raised, and at which of its own lines."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == name] or frames[-1:]
+    own = [frame for frame in frames if frame.filename == name]
     place = f"{name}:{own[-1].lineno}: in {own[-1].name}" if own else name
-    return DriverError(f"{place}: {type(error).__name__}: {error}")
+    return DriverError(f"{place}: {type(error).__name__}: {' '.join(str(error).split())}")

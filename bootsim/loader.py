@@ -18,6 +18,8 @@ from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory, Range
 
 _INITRD_OFFSET_MAX = 128 << 20  # hw/arm/boot.c
+_PG_DIR_SIZE = 0x4000  # arch/arm/kernel/head.S
+_BOOT_STUB_SIZE = 0x100
 _THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
 
 
@@ -59,7 +61,11 @@ def load(
     kernel = Range(profile.linear(base).virt_to_phys(profile.symbols["_text"]), profile.image_size)
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
-    taken = [("kernel", kernel)]
+    taken = [
+        ("boot stub", Range(base, _BOOT_STUB_SIZE)),
+        ("kernel's page table", Range(kernel.base - _PG_DIR_SIZE, _PG_DIR_SIZE)),
+        ("kernel", kernel),
+    ]
     placed = None
     if initrd is not None:
         start = default if wishes.initrd_addr is None else wishes.initrd_addr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([kKmMgG]?)(?:i?[bB])?")
+_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,32}|[0-9]{1,32})([kKmMgG]?)(?:i?[bB])?")
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30}
 
 

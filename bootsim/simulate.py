@@ -19,6 +19,7 @@ from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
+from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
@@ -30,6 +31,7 @@ from bootsim.trace import BootStopped, Note, Trace
 
 FilePath = str | os.PathLike[str]
 
+_BLOB_MAX = 64 << 20  # bytes; the largest of Debian's trees has 150 KB
 BUILTIN_BOARD = "vexpress-v2p-ca9.dts"
 
 
@@ -72,7 +74,7 @@ class Boot:
             path = Path(dts) if dts is not None else resource_path("dts", BUILTIN_BOARD)
             blob, self.name = compile_dts(path), name or path.name
         else:
-            blob, self.name = _content(dtb), name or _name_of(dtb)
+            blob, self.name = _content(dtb, _BLOB_MAX), name or _name_of(dtb)
         self.board = Board.from_blob(blob, self.name)
         self._loader_notes: list[str] = []
         self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)
@@ -90,7 +92,7 @@ class Boot:
             dtb=blob,
             name=self.name,
             cmdline=cmdline,
-            initrd=_content(initrd) if initrd is not None else None,
+            initrd=_content(initrd, self.machine.memory.size) if initrd is not None else None,
             wishes=Wishes(phys_offset, dtb_addr, initrd_addr),
         )
         self.firmware = load_kernel(self.machine, self.profile, self.placement)
@@ -105,6 +107,8 @@ class Boot:
         Raises MachineFault, KernelPanic or DriverError where the boot dies; log, trace and memory
         are there to look at then, too.
         """
+        if self.kernel is not None:
+            raise BootsimError("this boot has run: make another")
         cpu = self.machine.cpu
         firmware = self.firmware
         firmware.run(cpu)
@@ -127,6 +131,10 @@ class Boot:
         self.kernel = kernel
         with suppress(BootStopped):
             start_kernel(kernel)
+        if self.trace.until is not None and self.trace.until >= len(self.trace):
+            self._loader_notes.append(
+                f"the boot has {len(self.trace)} events: there is no event {self.trace.until}"
+            )
         return self
 
     # What it left behind.
@@ -188,6 +196,8 @@ class Boot:
 
         Raises MemoryAccessError or TranslationFault where there is nothing.
         """
+        if not 0 <= address <= 0xFFFFFFFF:
+            raise BootsimError(f"address {address:#x} has more than 32 bits")
         if virtual:
             return self.machine.cpu.read(address, size)
         return self.memory.read(address, size)
@@ -197,9 +207,13 @@ class Boot:
     def _uart(self) -> int | None:
         """The console's PL011, unless the tree has RAM at its address."""
         for base in self.board.uarts:
-            if not any(bank.base <= base < bank.end for bank in self.board.memory):
+            if base % PAGE_SIZE:
+                why = "does not begin at a page"
+            elif any(bank.base <= base < bank.end for bank in self.board.ram_banks()):
+                why = "lies in RAM, or in a page of it"
+            else:
                 return base
-            self._loader_notes.append(f"the PL011 at {base:#010x} lies in RAM: it is left out")
+            self._loader_notes.append(f"the PL011 at {base:#010x} {why}: it is left out")
         return None
 
     def _add_bad_cell(self, address: int, mask: int) -> None:
@@ -210,11 +224,15 @@ class Boot:
         self.machine.memory.bad_cells.append((address, mask))
 
 
-def _content(source: bytes | FilePath) -> bytes:
+def _content(source: bytes | FilePath, limit: int) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     try:
-        return Path(source).read_bytes()
+        with Path(source).open("rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise BootsimError(f"{Path(source)}: more than {limit} bytes do not fit")
+        return content
     except OSError as error:
         raise BootsimError(f"{Path(source)}: {error.strerror}") from error
 

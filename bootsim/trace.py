@@ -10,32 +10,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from bootsim.errors import BootsimError
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stage:
     """The boot has come past a named point: the function `name` has returned."""
 
     name: str
 
 
-class Printk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Printk:
     """One record of the kernel's log. `level` is 0 (emerg) to 7 (debug)."""
 
     level: int
     text: str
 
 
-class Note(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Note:
     """What the model did not do, or could not know, where a real kernel would have acted."""
 
     text: str
 
 
-class MemblockRange(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MemblockRange:
     """A memblock function that adds, removes, reserves, frees or marks [base, base + size).
 
     Emitted at the call, before the tables change, as the kernel logs it. `function` is the
@@ -52,7 +57,8 @@ class MemblockRange(NamedTuple):
     debug: bool
 
 
-class MemblockFailure(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MemblockFailure:
     """The memblock function of the event before could not do it; `errno` is negative."""
 
     function: str
@@ -62,7 +68,8 @@ class MemblockFailure(NamedTuple):
     caller: str
 
 
-class MemblockAlloc(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MemblockAlloc:
     """A memblock allocation that the kernel logs as such (memblock_alloc_try_nid and relatives).
 
     Emitted at the call, before the range is found and reserved, as the kernel logs it.
@@ -78,7 +85,8 @@ class MemblockAlloc(NamedTuple):
     debug: bool
 
 
-class MemblockResize(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MemblockResize:
     """A region array was doubled: the new array of `max` regions lies at `base`, `size` bytes."""
 
     name: str
@@ -88,7 +96,8 @@ class MemblockResize(NamedTuple):
     debug: bool
 
 
-class Use(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Use:
     """The kernel has named what it keeps in [base, base + size); later names are more telling."""
 
     base: int
@@ -96,7 +105,8 @@ class Use(NamedTuple):
     what: str
 
 
-class CreateMapping(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CreateMapping:
     """The kernel mapped [virt, virt + size) to physical memory at `phys` as `type` (MT_...)."""
 
     virt: int
@@ -105,7 +115,8 @@ class CreateMapping(NamedTuple):
     type: str
 
 
-class PageAlloc(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PageAlloc:
     """The buddy allocator gave away 2**order pages at `pfn` of `zone`."""
 
     pfn: int
@@ -114,7 +125,8 @@ class PageAlloc(NamedTuple):
     caller: str
 
 
-class PageFree(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PageFree:
     """2**order pages at `pfn` came to the buddy allocator of `zone`."""
 
     pfn: int
@@ -158,7 +170,8 @@ _KINDS = MappingProxyType({event: kind for kind, event in EVENT_TYPES.items()})
 
 def as_data(event: Event) -> dict[str, Any]:
     """`event` as JSON-ready data: its kind, then its fields."""
-    return {"kind": _KINDS[type(event)]} | event._asdict()
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    return {"kind": _KINDS[type(event)]} | values
 
 
 class BootStopped(Exception):
@@ -221,4 +234,4 @@ class Trace:
 
 def _event(record: dict[str, Any]) -> Event:
     cls = EVENT_TYPES[record["kind"]]
-    return cls(*(record[field] for field in cls._fields))
+    return cls(**{field.name: record[field.name] for field in fields(cls)})

@@ -459,3 +459,19 @@ Board.from_blob(set_chosen(blob, bootargs="a"), "own")
 assert "devicetree.dtlib" not in sys.modules and "pcpp" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("/dts-v1/;\n&l { };\n", "2:1", "no root node before it"),
+        ("/dts-v1/;\n/delete-node/ &x;\n", "2:", "no root node before it"),
+        ("/dts-v1/;\n/ { };\n/delete-node/ &{/};\n", "3:", "root node cannot be deleted"),
+    ],
+)
+def test_references_without_a_root(tmp_path: Path, text: str, place: str, words: str) -> None:
+    path = tmp_path / "overlay.dts"
+    path.write_text(text)
+    with pytest.raises(DeviceTreeError, match=words) as caught:
+        compile_dts(path)
+    assert str(caught.value).startswith(f"{path}:{place}")

@@ -77,6 +77,10 @@ class _Parser(dtlib.DT):
             super()._parse_dt()
         except RecursionError:
             self._parse_error("expressions are nested too deep")
+        except AttributeError as error:  # only in /delete-node/ &{/}: the root has no parent
+            if self.root is None or self.root.parent is not None:
+                raise
+            self._fail(self._place(), f"the root node cannot be deleted ({error})")
 
     def _next_token(self) -> Any:
         try:
@@ -192,6 +196,8 @@ class _Parser(dtlib.DT):
 
     def _ref2node(self, s: str) -> Any:
         node = self._labels.get(s) if self._labels is not None else None
+        if self.root is None:  # dtlib would look for it in what is not there yet
+            self._fail(self._place(), f"reference to '{s}', but no root node before it")
         try:
             return node or super()._ref2node(s)
         except dtlib.DTError as error:

@@ -36,10 +36,14 @@ def early_init_dt_verify(kernel: Kernel, dt_phys: int) -> bool:
 
 
 def tree(kernel: Kernel) -> Fdt:
-    """The tree that early_init_dt_verify took."""
-    if kernel.fdt.tree is None:
+    """The tree that early_init_dt_verify took, as it lies in RAM now."""
+    state = kernel.fdt
+    if state.tree is None:
         raise DeviceTreeError("no device tree has been scanned yet")
-    return kernel.fdt.tree
+    blob = kernel.memory.read(state.initial_boot_params, len(state.tree.blob))
+    if blob != state.tree.blob:
+        state.tree = Fdt(blob)
+    return state.tree
 
 
 def early_init_dt_scan_root(kernel: Kernel) -> None:
@@ -60,7 +64,6 @@ def early_init_dt_scan_chosen(kernel: Kernel) -> None:
     # strlcpy: at most COMMAND_LINE_SIZE - 1 characters and the terminator
     limit = min(len(arguments), kernel.profile.config.command_line_size)
     text = arguments.split(b"\0", 1)[0][: max(limit - 1, 0)]
-    kernel.boot_command_line = text.decode("latin-1")
     kernel.memory.write(kernel.pa_symbol("boot_command_line"), text + b"\0")
 
 
@@ -130,7 +133,8 @@ def early_init_dt_add_memory_arch(kernel: Kernel, base: int, size: int) -> None:
         base = kernel.phys_offset
     # Linux hands over phys_addr_t: 4 GiB from 0 on become nothing.
     base, size = base & U32_MASK, size & U32_MASK
-    kernel.memblock.add(base, size, caller="early_init_dt_add_memory_arch")
+    if kernel.memblock.add(base, size, caller="early_init_dt_add_memory_arch"):
+        kernel.note(f"memblock.memory is full: Linux loses RAM at {base:#x}, size {size:#x}")
 
 
 def early_init_fdt_reserve_self(kernel: Kernel) -> None:

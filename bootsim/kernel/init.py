@@ -113,7 +113,7 @@ def zone_sizes_init(kernel: Kernel) -> None:
         for name, (start, end) in bounds.items()
     ]
     layouts = {"5.0": PageLayout.linux_5_0, "6.1": PageLayout.linux_6_1}
-    kernel.page_alloc = PageAllocator(
+    allocator = PageAllocator(
         kernel.memory,
         kernel.linear,
         kernel.trace,
@@ -133,7 +133,8 @@ def zone_sizes_init(kernel: Kernel) -> None:
         kernel.use(phys, size, _MEMMAP_PARTS.get(caller, caller))
         return phys
 
-    kernel.page_alloc.free_area_init_node(0, zones, alloc)
+    allocator.free_area_init_node(0, zones, alloc)
+    kernel.page_alloc = allocator
 
 
 def _check_memory_start(kernel: Kernel) -> None:

@@ -153,7 +153,6 @@ class Kernel:
 
         self.fdt = FdtState()
         self.limits = Limits(vmalloc_size=profile.layout.vmalloc_size)
-        self.boot_command_line = ""
         self.phys_initrd_start = 0
         self.phys_initrd_size = 0
         self.usermem = False  # a mem= parameter has been seen
@@ -163,6 +162,12 @@ class Kernel:
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
         self.dma_mmu_remap: list[tuple[int, int]] = []  # base, size (bytes)
+
+    @property
+    def boot_command_line(self) -> str:
+        """The command line, read from its place in RAM; bytes as Latin-1."""
+        place, size = self.pa_symbol("boot_command_line"), self.profile.config.command_line_size
+        return self.memory.read(place, size).split(b"\0", 1)[0].decode("latin-1")
 
     # Addresses.
 
@@ -196,12 +201,16 @@ class Kernel:
         """
         if self._cpu is None:
             raise BootsimError("this kernel has no CPU to run guest code on")
+        if not 0 <= address <= 0xFFFFFFFF:
+            raise BootsimError(f"call of {address:#x}: an address has 32 bits")
         return self._cpu.call(address, *args)
 
     # The log.
 
     def printk(self, level: int, text: str) -> None:
         """One record of the kernel's log."""
+        if not isinstance(text, str):
+            raise BootsimError(f"printk of {text!r}: expected a string")
         self.trace.emit(Printk(level, text))
 
     def pr_emerg(self, text: str) -> None:

@@ -39,7 +39,8 @@ DRIVER_STAGE = "cmd_line"
 def start_kernel(kernel: Kernel) -> None:
     """Run the boot to its handover.
 
-    Raises KernelPanic where Linux dies, whatever a driver raised, and BootStopped at the stage or event to stop at.
+    Raises KernelPanic where Linux dies, whatever a driver raised, and BootStopped at the stage or
+    event to stop at.
     """
     try:
         kernel.stage("start_kernel")

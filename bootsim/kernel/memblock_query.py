@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from bootsim.errors import KernelPanic
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_state import MemblockState
 from bootsim.kernel.memblock_type import MemblockType, Region
@@ -25,11 +26,19 @@ class MemblockQueries(MemblockState):
         return self.reserved.total_size
 
     def start_of_DRAM(self) -> int:  # noqa: N802 - the kernel's name
-        """memblock_start_of_DRAM(): the lowest address of memory."""
-        return self.memory[0].base
+        """memblock_start_of_DRAM(): the lowest address of memory: the first region's, if any."""
+        self.memory.sync()
+        return self.memory.region(0).base
 
     def end_of_DRAM(self) -> int:  # noqa: N802
-        """memblock_end_of_DRAM(): the address behind the highest byte of memory."""
+        """memblock_end_of_DRAM(): the address behind the highest byte of memory.
+
+        Raises KernelPanic where a driver has set cnt to 0.
+        """
+        if not len(self.memory):
+            raise KernelPanic(
+                "memblock_end_of_DRAM: memblock.memory.cnt is 0: Linux reads before its array"
+            )
         return self.memory[-1].end & self.phys_addr_max
 
     # Questions about addresses and ranges.

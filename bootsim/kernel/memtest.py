@@ -10,7 +10,8 @@ import re
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import round_up
 
-EINVAL = 22
+EINVAL, ERANGE = 22, 34
+_LONGEST_U32 = 64  # digits; longer ones are out of range, leading zeros aside
 
 # mm/memtest.c: the first entry is 0, so that the last pass leaves zeroed memory.
 PATTERNS = (
@@ -45,7 +46,10 @@ def parse_memtest(kernel: Kernel, value: str | None) -> int:
         return -EINVAL
     digits = value.strip().lstrip("+").lower()
     base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
-    kernel.memtest_pattern = int(digits, base)
+    passes = int(digits, base) if len(digits) <= _LONGEST_U32 else 1 << 32
+    if passes >> 32:
+        return -ERANGE
+    kernel.memtest_pattern = passes
     return 0
 
 

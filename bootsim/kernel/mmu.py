@@ -192,7 +192,8 @@ def prepare_page_table(kernel: Kernel) -> None:
     """
     layout, limits = kernel.profile.layout, kernel.limits
     pmd_clear(kernel, 0, layout.page_offset)
-    region = kernel.memblock.memory[0]
+    kernel.memblock.memory.sync()
+    region = kernel.memblock.memory.region(0)
     end = min(region.base + region.size, limits.arm_lowmem_limit)
     start, stop = kernel.phys_to_virt(end) & -PMD_SIZE, vmalloc_start(kernel)
     if start < kernel.symbol("_end") and kernel.symbol("_stext") < stop:

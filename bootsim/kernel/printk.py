@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from bootsim.errors import BootsimError
 from bootsim.kernel.memory import round_up
 from bootsim.machine.memory import PhysMemory
 
@@ -44,6 +45,8 @@ class LogBuffer:
         length = round_up(_HEADER.size + len(data), _LOG_ALIGN)
         self._make_free_space(length)
         index = self._next[0]
+        if index > self._size:
+            raise BootsimError(f"the log buffer in RAM is damaged: its end is {index:#x}")
         if index + length + _HEADER.size > self._size:
             self._buffer[index : index + _HEADER.size] = bytes(_HEADER.size)  # reader: wrap here
             index = 0
@@ -74,12 +77,20 @@ class LogBuffer:
         """log_make_free_space: drop records until `length` bytes and an end marker fit."""
         while not self._has_space(length):
             index = self._first[0]
-            record = _HEADER.unpack_from(self._buffer, index)[1]
+            record = self._record_size(index)
             if record == 0:  # the end marker: the record at 0 goes (log_next)
-                index, record = 0, _HEADER.unpack_from(self._buffer, 0)[1]
+                index, record = 0, self._record_size(0)
+            if record == 0 or index == self._next[0]:
+                raise BootsimError(f"the log buffer in RAM is damaged at offset {index:#x}")
             self._first[0] = index + record
             if self._first[0] == self._next[0]:
                 self._first[0] = self._next[0] = 0
+
+    def _record_size(self, index: int) -> int:
+        if max(index, self._next[0]) + _HEADER.size > self._size:
+            raise BootsimError(f"the log buffer in RAM is damaged: an index is {index:#x}")
+        size: int = _HEADER.unpack_from(self._buffer, index)[1]
+        return size
 
     def _has_space(self, length: int) -> bool:
         """logbuf_has_space: strictly more than `length` and a header are free in one piece."""

@@ -118,7 +118,9 @@ class Profile:
                 raise BootsimError(
                     f"{self.name}: no symbol '{name}': there are {', '.join(self.symbols)}"
                 )
-        return replace(self, symbols=MappingProxyType({**self.symbols, **symbols}))
+        merged = {**self.symbols, **symbols}
+        _check_symbols(merged, self.name)
+        return replace(self, symbols=MappingProxyType(merged))
 
     @property
     def swapper_pg_dir(self) -> int:
@@ -182,6 +184,14 @@ def parse_profile(text: str, source: str) -> Profile:
             raise BootsimError(
                 f"{source}: features.{key} is {value!r}: expected {' or '.join(choices)}"
             )
+    config: Config = tables["config"]
+    if not config.zones or not all(isinstance(zone, str) for zone in config.zones):
+        raise BootsimError(f"{source}: config.zones is {config.zones!r}: expected names of zones")
+    if not 1 <= config.max_order <= 20:
+        raise BootsimError(f"{source}: config.max_order is {config.max_order}: expected 1 to 20")
+    if config.log_buf_size < 4096:
+        raise BootsimError(f"{source}: config.log_buf_size is below 4096 bytes")
+    _check_symbols(_mapping(data, "symbols", int, source), source)
     return Profile(
         name=_string(data, "name", source),
         title=_string(data, "title", source),
@@ -190,6 +200,29 @@ def parse_profile(text: str, source: str) -> Profile:
         symbols=_mapping(data, "symbols", int, source),
         earlycon=_mapping(data, "earlycon", str, source),
     )
+
+
+# What the model kernel and its boot loader look up.
+_SYMBOLS = (
+    *("_text", "_stext", "_etext", "__start_rodata", "__end_rodata", "__init_begin", "_sinittext"),
+    *("_einittext", "__init_end", "_sdata", "_edata", "__bss_start", "__bss_stop", "_end"),
+    *("init_thread_union", "processor_id", "__machine_arch_type", "__atags_pointer"),
+    *("cr_alignment", "log_first_idx", "log_next_idx", "memblock", "memblock_names"),
+    *("boot_command_line", "contig_page_data", "bm_pte", "memblock_memory_init_regions"),
+    *("memblock_reserved_init_regions", "__log_buf"),
+)
+_SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there
+
+
+def _check_symbols(symbols: Mapping[str, int], source: str) -> None:
+    for name in _SYMBOLS:
+        if name not in symbols:
+            raise BootsimError(f"{source}: symbols.{name} is missing")
+    for name, value in symbols.items():
+        if not 0 <= value <= _SYMBOL_MAX:
+            raise BootsimError(
+                f"{source}: symbols.{name} is {value:#x}: expected 0 to {_SYMBOL_MAX:#x}"
+            )
 
 
 def _string(data: dict[str, Any], key: str, source: str) -> str:

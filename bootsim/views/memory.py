@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bootsim.errors import BootsimError
 from bootsim.kernel.memblock_log import debugfs_lines
 from bootsim.machine.disasm import disassemble
 from bootsim.simulate import Boot
@@ -14,6 +15,7 @@ from bootsim.views.owners import FREE, Owned, owners_of, ownership
 Paint = Callable[[str, str], str]
 
 _STRIP_CELLS = 64
+_HEXDUMP_MAX, _DISASM_MAX = 16 << 20, 1 << 16
 _LETTERS = (
     ("kernel image", "K"),
     ("swapper_pg_dir", "P"),
@@ -104,6 +106,7 @@ def memory_map(boot: Boot, paint: Paint = lambda _letter, text: text) -> View:
 
 def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
     """`length` bytes at `address`, 16 a line; unreadable pages of a virtual range are an error."""
+    _check_amount(length, _HEXDUMP_MAX, "bytes")
     content = boot.read(address, length, virtual=virtual)
     lines: list[str] = []
     previous: bytes | None = None
@@ -122,6 +125,7 @@ def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
 
 def disasm(boot: Boot, address: int, count: int, *, virtual: bool) -> View:
     """`count` ARM instructions at `address`."""
+    _check_amount(count, _DISASM_MAX, "instructions")
     content = boot.read(address, 4 * count, virtual=virtual)
     data: list[dict[str, object]] = []
     lines: list[str] = []
@@ -131,6 +135,11 @@ def disasm(boot: Boot, address: int, count: int, *, virtual: bool) -> View:
         data.append({"address": at, "word": word, "text": text})
         lines.append(f"{at:08x}:  {word:08x}  {text or 'undefined'}")
     return View(data, lines)
+
+
+def _check_amount(asked: int, limit: int, what: str) -> None:
+    if asked > limit:
+        raise BootsimError(f"{asked} {what} at once: {limit} at the most")
 
 
 def iomem(boot: Boot) -> View:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bootsim.errors import BootsimError
 from bootsim.machine import mmu
 from bootsim.simulate import Boot
 from bootsim.views import View, size_text
@@ -41,6 +42,8 @@ def pagetable(boot: Boot, address: int | None = None) -> View:
 
 def _walk(boot: Boot, address: int) -> View:
     cpu = boot.machine.cpu
+    if not 0 <= address <= 0xFFFFFFFF:
+        raise BootsimError(f"address {address:#x} has more than 32 bits")
     found = mmu.walk(boot.memory, cpu.ttbr0, address, ttbcr=cpu.ttbcr)
     permissions, kind = found.attributes.permissions, found.attributes.memory_type()
     lines = [f"{address:#010x} -> {found.phys:#010x}"]

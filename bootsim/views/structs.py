@@ -8,6 +8,7 @@ from typing import Any
 
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
+from bootsim.kernel.mm_types import PageAllocError
 from bootsim.simulate import Boot
 from bootsim.views import View
 from bootsim.views.owners import owners_of
@@ -40,7 +41,10 @@ def struct(boot: Boot, name: str) -> View:
 
 def page(boot: Boot, pfn: int) -> View:
     """The struct page of `pfn`, decoded, and who owns the page."""
-    info = boot.buddy.page(pfn)
+    try:
+        info = boot.buddy.page(pfn)
+    except PageAllocError as error:
+        raise BootsimError(str(error)) from error
     start = pfn << PAGE_SHIFT
     owners = owners_of(boot, start, start + PAGE_SIZE)
     block = info.block

@@ -1,0 +1,3 @@
+def driver(kernel):
+    m = kernel.memblock
+    m.reserved.cnt = 5000

@@ -1,0 +1,2 @@
+def driver(kernel):
+    driver(kernel)
