@@ -1,3 +1,0 @@
-def driver(kernel):
-    m = kernel.memblock
-    m.reserved.cnt = 5000

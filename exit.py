@@ -1,5 +1,0 @@
-import sys
-
-
-def driver(kernel):
-    sys.exit(7)

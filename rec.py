@@ -1,2 +1,0 @@
-def driver(kernel):
-    driver(kernel)
