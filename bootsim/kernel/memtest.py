@@ -11,7 +11,6 @@ from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import round_up
 
 EINVAL, ERANGE = 22, 34
-_LONGEST_U32 = 64  # digits; longer ones are out of range, leading zeros aside
 
 # mm/memtest.c: the first entry is 0, so that the last pass leaves zeroed memory.
 PATTERNS = (
@@ -46,7 +45,7 @@ def parse_memtest(kernel: Kernel, value: str | None) -> int:
         return -EINVAL
     digits = value.strip().lstrip("+").lower()
     base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
-    passes = int(digits, base) if len(digits) <= _LONGEST_U32 else 1 << 32
+    passes = int(digits, base)
     if passes >> 32:
         return -ERANGE
     kernel.memtest_pattern = passes

@@ -28,7 +28,6 @@ class Layout:
     vmalloc_end: int
     vmalloc_offset: int
     vmalloc_size: int
-    modules_size: int
     fixaddr_start: int
     fixaddr_top: int
     vectors_base: int
@@ -126,11 +125,6 @@ class Profile:
     def swapper_pg_dir(self) -> int:
         """Virtual address of the first-level page table, 16 KiB right below the kernel."""
         return self.layout.page_offset + self.layout.text_offset - 0x4000  # arch/arm/kernel/head.S
-
-    @property
-    def modules_vaddr(self) -> int:
-        """MODULES_VADDR: where the mappings of the kernel begin."""
-        return self.layout.page_offset - self.layout.modules_size
 
     @property
     def image_size(self) -> int:
