@@ -20,6 +20,7 @@ from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
 
 if TYPE_CHECKING:
+    from bootsim.kernel.profile import Profile
     from bootsim.simulate import Boot
     from bootsim.views import View
 
@@ -120,24 +121,86 @@ def boot(as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER.py...")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER...")
 @click.option(
     "--hook",
     metavar="STAGE",
-    help="Run the driver after this stage, instead of where it asks to (cmd_line by default).",
+    help="Run the drivers after this stage, instead of where they ask to (cmd_line by default).",
+)
+@click.option("--entry", metavar="NAME", help="C: the function to call, if it is not plain.")
+@click.option("-D", "defines", multiple=True, metavar="MACRO[=VALUE]", help="C: define a macro.")
+@click.option("-I", "includes", multiple=True, metavar="DIR", help="C: a folder for #include.")
+@click.option(
+    "--api",
+    type=click.Choice(["5.0", "6.1"]),
+    help="C: the kernel whose headers the driver is written for; by default the profile's.",
+)
+@click.option("--cc", metavar="PROGRAM", help="C: the compiler; by default ziglang's clang.")
+@click.option(
+    "--max-instructions",
+    type=NUMBER,
+    default=200_000_000,
+    metavar="N",
+    help="C: give up a driver after so many instructions, 200 million by default.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    metavar="SECONDS",
+    help="C: and after so long, 60 s by default.",
 )
 @machine_options
-def replay(files: tuple[Path, ...], hook: str | None, as_json: bool, **options: Any) -> None:
+def replay(
+    files: tuple[Path, ...],
+    hook: str | None,
+    entry: str | None,
+    defines: tuple[str, ...],
+    includes: tuple[str, ...],
+    api: Any,
+    cc: str | None,
+    max_instructions: int,
+    timeout: float,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Run debug drivers in the middle of a boot.
 
-    A driver is a file that defines `driver(kernel)`: it gets the model kernel, calls
-    kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK = "mem_init"
-    in the file moves it from its place right after the command line to another stage.
+    In Python (.py), a driver is a file that defines `driver(kernel)`: it gets the model kernel,
+    calls kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK =
+    "mem_init" in the file moves it from its place right after the command line to another stage.
+
+    In C (.c), it is kernel code as it stands: compiled for ARM and run on the emulated CPU, where
+    it calls the model kernel (`bootsim symbols` lists what it may call). Its entry is the function
+    that nobody in it calls, or those called debug_...; CONFIG_ macros that it stands behind are
+    defined. Object files (.o) and linked programs (.elf) run, too. C files are linked together.
+
+    \b
+    bootsim replay examples/biscuitos/memblock_reserve.c
+    bootsim replay --hook mem_init --entry try_it -D DEBUG driver.c helpers.c
     """
     from bootsim.driver import load_driver
 
-    drivers = [load_driver(file, hook=hook) for file in files]
-    booted = _boot(options, log=not as_json, as_json=as_json, drivers=drivers)
+    profile = _profile(options)
+    drivers = [load_driver(file, hook=hook) for file in files if file.suffix == ".py"]
+    code = [file for file in files if file.suffix != ".py"]
+    if code:
+        from bootsim.guest.driver import GuestOptions, load_guest_drivers
+        from bootsim.guest.guest import Budget
+
+        guest_options = GuestOptions(
+            entry=entry,
+            hook=hook,
+            api=api,
+            defines=defines,
+            includes=includes,
+            cc=cc,
+            budget=Budget(max_instructions, timeout),
+        )
+        drivers += load_guest_drivers(
+            code, profile, guest_options, warn=lambda words: click.echo(words, err=True)
+        )
+    booted = _boot(options, log=not as_json, as_json=as_json, drivers=drivers, profile=profile)
     if as_json:
         _summary(booted, as_json)
 
@@ -316,6 +379,8 @@ def main() -> None:
         sys.exit(1)
     except BootsimError as error:
         click.echo(f"bootsim: {click.style('error', fg='red')}: {error}", err=True)
+        for line in error.details:
+            click.echo(line, err=True)
         sys.exit(error.exit_code)
 
 
@@ -325,9 +390,9 @@ def _boot(
     log: bool = False,
     as_json: bool = False,
     drivers: list[Any] | None = None,
+    profile: Profile | None = None,
 ) -> Boot:
     """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
-    from bootsim.kernel.profile import load_profile
     from bootsim.simulate import Boot
 
     at: str | None = options["at"]
@@ -338,7 +403,7 @@ def _boot(
         dts=options["dts"],
         cmdline=options["append"],
         initrd=options["initrd"],
-        profile=load_profile(options["profile"]).with_symbols(_symbols(options["symbols"])),
+        profile=profile or _profile(options),
         dtb_addr=options["dtb_addr"],
         initrd_addr=options["initrd_addr"],
         phys_offset=options["phys_offset"],
@@ -361,6 +426,13 @@ def _boot(
         for note in machine.notes:
             click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
     return machine
+
+
+def _profile(options: dict[str, Any]) -> Profile:
+    """The kernel that --profile and --symbol ask for."""
+    from bootsim.kernel.profile import load_profile
+
+    return load_profile(options["profile"]).with_symbols(_symbols(options["symbols"]))
 
 
 def _symbols(assignments: tuple[str, ...]) -> dict[str, int]:

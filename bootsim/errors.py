@@ -9,9 +9,13 @@ from __future__ import annotations
 
 
 class BootsimError(Exception):
-    """Bad input, or a request that cannot be carried out."""
+    """Bad input, or a request that cannot be carried out.
+
+    `details` are lines for who wants to know more: registers, code, a backtrace.
+    """
 
     exit_code = 2
+    details: tuple[str, ...] = ()
 
 
 class DeviceTreeError(BootsimError):
@@ -23,7 +27,10 @@ class MemoryAccessError(BootsimError):
 
 
 class MachineFault(BootsimError):
-    """The emulated CPU could not go on: what it did, where, and in which mode."""
+    """The emulated CPU could not go on: what it did, where, and in which mode.
+
+    `registers` are r0 to r15 and `cpsr` the status then; `place` names the code at `pc`.
+    """
 
     exit_code = 1
 
@@ -36,6 +43,9 @@ class MachineFault(BootsimError):
         address: int | None = None,
         access: str | None = None,
         instruction: str | None = None,
+        registers: tuple[int, ...] = (),
+        cpsr: int = 0,
+        place: str = "",
     ) -> None:
         self.cause = cause
         self.pc = pc
@@ -43,7 +53,10 @@ class MachineFault(BootsimError):
         self.address = address
         self.access = access
         self.instruction = instruction
-        parts = [f"{cause} at pc {pc:#010x}"]
+        self.registers = registers
+        self.cpsr = cpsr
+        self.place = place
+        parts = [f"{cause} at pc {pc:#010x}", *([place] if place else [])]
         if instruction:
             parts.append(f"`{instruction}`")
         if access is not None and address is not None:

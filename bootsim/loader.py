@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.errors import BootsimError
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_down, round_up
 from bootsim.kernel.profile import Profile
 from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
 from bootsim.machine.machine import Machine
@@ -20,6 +20,7 @@ from bootsim.machine.memory import PhysMemory, Range
 _INITRD_OFFSET_MAX = 128 << 20  # hw/arm/boot.c
 _PG_DIR_SIZE = 0x4000  # arch/arm/kernel/head.S
 _BOOT_STUB_SIZE = 0x100
+_STACK_GUARD = 64 << 10  # bytes: no function of the kernel's takes more at once
 _THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
 
 
@@ -81,6 +82,18 @@ def load(
     tree = Range(dtb_addr, len(blob))
     _place(memory, "device tree", tree, blob, taken)
     return Placement(base, kernel, tree, placed)
+
+
+def stack_guard(profile: Profile, placement: Placement) -> Range:
+    """Physical memory below the first stack, as far as nothing of the kernel lies there.
+
+    Linux finds out later, if at all, that a stack has grown into it.
+    """
+    stack = profile.symbols["init_thread_union"]
+    below = max(address for address in profile.symbols.values() if address < stack)
+    start = max(round_up(below + 1, PAGE_SIZE), stack - _STACK_GUARD)
+    size = max(round_down(stack, PAGE_SIZE) - start, 0)
+    return Range(profile.linear(placement.phys_offset).virt_to_phys(start), size)
 
 
 def load_kernel(machine: Machine, profile: Profile, placement: Placement) -> Firmware:

@@ -23,7 +23,7 @@ from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.loader import Wishes, load, load_kernel
+from bootsim.loader import Wishes, load, load_kernel, stack_guard
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory
 from bootsim.resources import resource_path
@@ -96,6 +96,9 @@ class Boot:
             wishes=Wishes(phys_offset, dtb_addr, initrd_addr),
         )
         self.firmware = load_kernel(self.machine, self.profile, self.placement)
+        guard = stack_guard(self.profile, self.placement)
+        if guard.size:
+            self.machine.cpu.guard(guard.base, guard.size, "stack overflow")
         self.trace = Trace(until=until if isinstance(until, int) else None)
         self._until_stage = until if isinstance(until, str) else None
         self._hooks = hooks(d if isinstance(d, Driver) else Driver(d) for d in drivers)

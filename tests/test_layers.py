@@ -22,6 +22,7 @@ ROOMS = {
     "kernel": {"errors", "trace", "machine"},
     "loader": {"errors", "machine", "devicetree", "kernel"},
     "driver": {"errors", "trace", "kernel"},
+    "guest": {"errors", "trace", "machine", "kernel", "driver"},
     "simulate": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
         *("loader", "driver"),
@@ -36,10 +37,10 @@ ROOMS = {
         "driver",
         "simulate",
     },
-    "selftest": {"errors", "trace", "machine", "kernel", "driver", "simulate"},
+    "selftest": {"errors", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {
         *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
-        *("driver", "simulate", "views", "selftest"),
+        *("driver", "guest", "simulate", "views", "selftest"),
     },
 }
 # A library, and the only places that may import it.
@@ -49,6 +50,7 @@ DOORS = {
     "pyfdt": {"devicetree"},
     "devicetree": {"devicetree"},
     "pcpp": {"devicetree"},
+    "elftools": {"guest/elf.py", "guest/dwarf.py"},
     "click": {"cli.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

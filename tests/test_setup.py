@@ -86,7 +86,7 @@ def test_unknown_parameters_are_noted_once() -> None:
 def test_vmalloc_moves_the_end_of_lowmem() -> None:
     # limit = PHYS_OFFSET + 0xff800000 - vmalloc - PAGE_OFFSET; the gap counts in (to 5.13)
     kernel = to_the_dump(board((BASE, 1024 * MIB)), "vmalloc=1G cma=0")
-    assert kernel.limits.arm_lowmem_limit == 0x9F800000
+    assert kernel.vars.arm_lowmem_limit == 0x9F800000
     assert "Ignoring RAM at 0x9f800000-0xa0000000" in log(kernel)
     assert "Consider using a HIGHMEM enabled kernel." in log(kernel)
     assert memory(kernel) == [(BASE, 0x9F800000 - BASE)]

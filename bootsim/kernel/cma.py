@@ -59,7 +59,7 @@ def cma_declare_contiguous(
     """Reserve `size` bytes at `base` (fixed) or below `limit`; the area, or a negative errno."""
     memblock = kernel.memblock
     memblock_end = memblock.end_of_DRAM()
-    highmem_start = kernel.virt_to_phys(kernel.limits.high_memory - 1) + 1
+    highmem_start = kernel.virt_to_phys(kernel.vars.high_memory - 1) + 1
 
     def failed(errno: int) -> int:
         kernel.pr_err(f"cma: Failed to reserve {size >> 20} MiB")

@@ -83,7 +83,7 @@ def translate_address(kernel: Kernel, node: FdtNode) -> int | None:
     drivers/of/fdt_address.c: each parent's ranges is gone through up to the root; cell counts
     that a bus lacks are the root's.
     """
-    address_cells, size_cells = kernel.fdt.root_addr_cells, kernel.fdt.root_size_cells
+    address_cells, size_cells = kernel.vars.dt_root_addr_cells, kernel.vars.dt_root_size_cells
     reg = node.props.get("reg")
     parent = node.parent
     if reg is None or parent is None:

@@ -30,7 +30,8 @@ def early_init_dt_verify(kernel: Kernel, dt_phys: int) -> bool:
     header = kernel.memory.read(dt_phys, _FDT_HEADER_SIZE)
     if fdt_check_header(header) is not None:
         return False
-    kernel.fdt.initial_boot_params = dt_phys
+    kernel.fdt.blob_phys = dt_phys
+    kernel.vars.initial_boot_params = kernel.phys_to_virt(dt_phys)
     kernel.fdt.tree = Fdt(kernel.memory.read(dt_phys, fdt_totalsize(header)))
     return True
 
@@ -40,7 +41,7 @@ def tree(kernel: Kernel) -> Fdt:
     state = kernel.fdt
     if state.tree is None:
         raise DeviceTreeError("no device tree has been scanned yet")
-    blob = kernel.memory.read(state.initial_boot_params, len(state.tree.blob))
+    blob = kernel.memory.read(state.blob_phys, len(state.tree.blob))
     if blob != state.tree.blob:
         state.tree = Fdt(blob)
     return state.tree
@@ -49,8 +50,8 @@ def tree(kernel: Kernel) -> Fdt:
 def early_init_dt_scan_root(kernel: Kernel) -> None:
     """Take the root's cell counts, 1 and 1 by default."""
     root = tree(kernel).root
-    kernel.fdt.root_size_cells = _cell_count(root, "#size-cells")
-    kernel.fdt.root_addr_cells = _cell_count(root, "#address-cells")
+    kernel.vars.dt_root_size_cells = _cell_count(root, "#size-cells")
+    kernel.vars.dt_root_addr_cells = _cell_count(root, "#address-cells")
 
 
 def early_init_dt_scan_chosen(kernel: Kernel) -> None:
@@ -81,8 +82,8 @@ def early_init_dt_check_for_initrd(kernel: Kernel, node: FdtNode) -> None:
     end = node.props.get("linux,initrd-end")
     if start is None or end is None:
         return
-    kernel.phys_initrd_start = read_cells(start) & U32_MASK
-    kernel.phys_initrd_size = (read_cells(end) - read_cells(start)) & U32_MASK
+    kernel.vars.phys_initrd_start = read_cells(start) & U32_MASK
+    kernel.vars.phys_initrd_size = (read_cells(end) - read_cells(start)) & U32_MASK
 
 
 def early_init_dt_scan_memory(kernel: Kernel) -> None:
@@ -142,14 +143,14 @@ def early_init_fdt_reserve_self(kernel: Kernel) -> None:
 
     The compiler turns the call into a jump, so that the caller's caller is what the log names.
     """
-    base, size = kernel.fdt.initial_boot_params, tree(kernel).totalsize
+    base, size = kernel.fdt.blob_phys, tree(kernel).totalsize
     kernel.memblock.reserve(base, size, caller="arm_memblock_init")
     kernel.use(base, size, "device tree")
 
 
 def reg_entries(kernel: Kernel, reg: bytes) -> Iterator[tuple[int, int]]:
     """(base, size) of each whole entry of a reg property with the root's cell counts."""
-    address, size = 4 * kernel.fdt.root_addr_cells, 4 * kernel.fdt.root_size_cells
+    address, size = 4 * kernel.vars.dt_root_addr_cells, 4 * kernel.vars.dt_root_size_cells
     entry = address + size
     if entry == 0:
         return

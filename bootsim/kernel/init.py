@@ -36,8 +36,8 @@ def early_initrd(kernel: Kernel, value: str | None) -> int:
         raise null_parameter("initrd")
     start, rest = memparse(value)
     if rest.startswith(","):
-        kernel.phys_initrd_start = start & U32_MASK
-        kernel.phys_initrd_size = memparse(rest[1:])[0] & U32_MASK
+        kernel.vars.phys_initrd_start = start & U32_MASK
+        kernel.vars.phys_initrd_size = memparse(rest[1:])[0] & U32_MASK
     return 0
 
 
@@ -60,10 +60,10 @@ def arm_memblock_init(kernel: Kernel) -> None:
 
 def arm_initrd_init(kernel: Kernel) -> None:
     """Reserve the initrd, rounded outward to pages, unless it lies where it cannot."""
-    if not kernel.phys_initrd_size:
+    if not kernel.vars.phys_initrd_size:
         return
-    start = round_down(kernel.phys_initrd_start, PAGE_SIZE)
-    size = kernel.phys_initrd_size + kernel.phys_initrd_start - start
+    start = round_down(kernel.vars.phys_initrd_start, PAGE_SIZE)
+    size = kernel.vars.phys_initrd_size + kernel.vars.phys_initrd_start - start
     size = round_up(size, PAGE_SIZE) & U32_MASK
     if not kernel.memblock.is_region_memory(start, size):
         problem = "is not a memory region"
@@ -72,6 +72,9 @@ def arm_initrd_init(kernel: Kernel) -> None:
     else:
         kernel.memblock.reserve(start, size, caller="arm_memblock_init")
         kernel.use(start, size, "initrd")
+        variables = kernel.vars
+        variables.initrd_start = kernel.phys_to_virt(variables.phys_initrd_start)
+        variables.initrd_end = variables.initrd_start + variables.phys_initrd_size
         return
     kernel.pr_err(f"INITRD: 0x{start:08x}+0x{size:08x} {problem} - disabling initrd")
 
@@ -87,25 +90,25 @@ def bootmem_init(kernel: Kernel) -> None:
     """Test memory where asked to, then make the zones and the memory map."""
     kernel.memblock.allow_resize()
     find_limits(kernel)
-    limits = kernel.limits
-    early_memtest(kernel, limits.min_low_pfn << PAGE_SHIFT, limits.max_low_pfn << PAGE_SHIFT)
+    variables = kernel.vars
+    early_memtest(kernel, variables.min_low_pfn << PAGE_SHIFT, variables.max_low_pfn << PAGE_SHIFT)
     zone_sizes_init(kernel)
 
 
 def find_limits(kernel: Kernel) -> None:
     """The pfns that bound lowmem and all memory."""
-    memblock, limits = kernel.memblock, kernel.limits
-    limits.max_low_pfn = pfn_down(memblock.get_current_limit())
-    limits.min_low_pfn = pfn_up(memblock.start_of_DRAM())
-    limits.max_pfn = pfn_down(memblock.end_of_DRAM())
+    memblock, variables = kernel.memblock, kernel.vars
+    variables.max_low_pfn = pfn_down(memblock.get_current_limit())
+    variables.min_low_pfn = pfn_up(memblock.start_of_DRAM())
+    variables.max_pfn = pfn_down(memblock.end_of_DRAM())
 
 
 def zone_sizes_init(kernel: Kernel) -> None:
     """One node; its lowest zone is lowmem, HighMem what lies above."""
-    limits, config = kernel.limits, kernel.profile.config
-    bounds = {config.zones[0]: (limits.min_low_pfn, limits.max_low_pfn)}
+    variables, config = kernel.vars, kernel.profile.config
+    bounds = {config.zones[0]: (variables.min_low_pfn, variables.max_low_pfn)}
     if config.highmem:
-        bounds["HighMem"] = (limits.max_low_pfn, limits.max_pfn)
+        bounds["HighMem"] = (variables.max_low_pfn, variables.max_pfn)
     _check_memory_start(kernel)
     memory = _memory_pfns(kernel)
     zones = [
@@ -135,6 +138,9 @@ def zone_sizes_init(kernel: Kernel) -> None:
 
     allocator.free_area_init_node(0, zones, alloc)
     kernel.page_alloc = allocator
+    mem_map = allocator.mem_map
+    first = (kernel.phys_offset >> PAGE_SHIFT) - mem_map.start_pfn
+    variables.mem_map = mem_map.page_virt(first)
 
 
 def _check_memory_start(kernel: Kernel) -> None:
@@ -143,7 +149,7 @@ def _check_memory_start(kernel: Kernel) -> None:
     The flat memory map is indexed from PHYS_OFFSET; alloc_node_mem_map() makes up for memory that
     starts later only within one block of the highest order.
     """
-    start = kernel.limits.min_low_pfn
+    start = kernel.vars.min_low_pfn
     block = round_down(start, 1 << (kernel.profile.config.max_order - 1))
     if kernel.phys_offset >> PAGE_SHIFT not in (start, block):
         raise KernelPanic(
@@ -168,8 +174,9 @@ def mem_init(kernel: Kernel) -> None:
     buddy, memblock = kernel.buddy, kernel.memblock
     buddy.free_unused_memmap(_memory_pfns(kernel), partial(memblock.phys_free, caller="mem_init"))
     _check_free_ranges(kernel)
+    kernel.vars.max_mapnr = kernel.vars.max_pfn - (kernel.phys_offset >> PAGE_SHIFT)
     buddy.reset_all_zones_managed_pages()
-    pages = memblock.free_all(kernel.limits.max_low_pfn, buddy)
+    pages = memblock.free_all(kernel.vars.max_low_pfn, buddy)
     totalhigh_pages = free_highpages(kernel)
     memblock.late_alloc = buddy.late_alloc
     mem_init_print_info(kernel, pages + totalhigh_pages, totalhigh_pages)
@@ -193,7 +200,7 @@ def free_highpages(kernel: Kernel) -> int:
     """Free what is free above lowmem; how many pages that is."""
     if not kernel.profile.config.highmem:
         return 0
-    pages, lowest = 0, kernel.limits.max_low_pfn
+    pages, lowest = 0, kernel.vars.max_low_pfn
     for start, end, _nid in kernel.memblock.for_each_free_mem_range():
         first, last = max(pfn_up(start), lowest), pfn_down(end)
         if first < last:

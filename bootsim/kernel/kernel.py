@@ -15,6 +15,7 @@ from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.log import log_record
 from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures
+from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.printk import (
     KERN_CRIT,
@@ -25,8 +26,10 @@ from bootsim.kernel.printk import (
     KERN_NOTICE,
     KERN_WARNING,
     LogBuffer,
+    split_prefix,
 )
 from bootsim.kernel.profile import Profile
+from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
 from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 
@@ -76,23 +79,9 @@ class CmaArea:
 class FdtState:
     """Globals of drivers/of/fdt.c and drivers/of/of_reserved_mem.c."""
 
-    initial_boot_params: int = 0  # physical address of the blob
+    blob_phys: int = 0  # where initial_boot_params points to, physical
     tree: Fdt | None = None
-    root_addr_cells: int = 1
-    root_size_cells: int = 1
     reserved_mem: list[ReservedMem] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Limits:
-    """Globals that bound memory: bytes, except pfns where the name says so."""
-
-    vmalloc_size: int
-    arm_lowmem_limit: int = 0
-    high_memory: int = 0  # virtual
-    min_low_pfn: int = 0
-    max_low_pfn: int = 0
-    max_pfn: int = 0
 
 
 class Kernel:
@@ -142,6 +131,7 @@ class Kernel:
                 memory_regions=self.pa_symbol("memblock_memory_init_regions"),
                 reserved_regions=self.pa_symbol("memblock_reserved_init_regions"),
                 names=self.pa_symbol("memblock_names"),
+                debug=self.pa_symbol("memblock_debug"),
             ),
             linear=self.linear,
             features=memblock_features(profile, self.pa_symbol("_end")),
@@ -150,11 +140,14 @@ class Kernel:
         )
         self.memblock.initialize()
         self.page_alloc: PageAllocator | None = None
+        self._cont: tuple[int, str] | None = None  # a line that has no end yet: level, text
+        self._guest_code: list[tuple[int, int]] = []
 
         self.fdt = FdtState()
-        self.limits = Limits(vmalloc_size=profile.layout.vmalloc_size)
-        self.phys_initrd_start = 0
-        self.phys_initrd_size = 0
+        self.vars = Variables(memory, self.pa_symbol)
+        self._write_constants()
+        self.vars.dt_root_addr_cells = self.vars.dt_root_size_cells = 1
+        self.vmalloc_size = profile.layout.vmalloc_size  # bytes
         self.usermem = False  # a mem= parameter has been seen
         self.memtest_pattern = 0
         self.earlycon_mapbase: int | None = None  # physical address of the earlycon's registers
@@ -162,6 +155,13 @@ class Kernel:
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
         self.dma_mmu_remap: list[tuple[int, int]] = []  # base, size (bytes)
+
+    def _write_constants(self) -> None:
+        """What the image holds, and what head.S finds out (__fixup_pv_table)."""
+        memory, offset = self.memory, self.phys_offset - self.profile.layout.page_offset
+        memory.write(self.pa_symbol("linux_banner"), f"{self.profile.banner}\n\0".encode())
+        memory.write_u32(self.pa_symbol("__pv_phys_pfn_offset"), self.phys_offset >> PAGE_SHIFT)
+        memory.write(self.pa_symbol("__pv_offset"), offset.to_bytes(8, "little", signed=True))
 
     @property
     def boot_command_line(self) -> str:
@@ -189,21 +189,38 @@ class Kernel:
 
     # The CPU.
 
+    @property
+    def cpu(self) -> Cpu:
+        """The machine's CPU; raises BootsimError for a kernel that has none."""
+        if self._cpu is None:
+            raise BootsimError("this kernel has no CPU to run guest code on")
+        return self._cpu
+
     def flush_tlb_all(self) -> None:
         """Page tables changed: have the CPU read them anew (local_flush_tlb_all)."""
         if self._cpu is not None:
             self._cpu.flush_tlb_all()
+
+    def claim_text(self, start: int, end: int) -> None:
+        """Take [start, end), virtual, of the kernel's text for guest code.
+
+        Raises BootsimError if it is taken already.
+        """
+        for taken in self._guest_code:
+            if start < taken[1] and taken[0] < end:
+                raise BootsimError(
+                    "two programs of guest code want the same memory: build one of all files"
+                )
+        self._guest_code.append((start, end))
 
     def call(self, address: int, *args: int) -> int:
         """Run the guest function at virtual `address` on the CPU; its r0.
 
         Raises MachineFault where the CPU cannot go on.
         """
-        if self._cpu is None:
-            raise BootsimError("this kernel has no CPU to run guest code on")
         if not 0 <= address <= 0xFFFFFFFF:
             raise BootsimError(f"call of {address:#x}: an address has 32 bits")
-        return self._cpu.call(address, *args)
+        return self.cpu.call(address, *args)
 
     # The log.
 
@@ -211,7 +228,33 @@ class Kernel:
         """One record of the kernel's log."""
         if not isinstance(text, str):
             raise BootsimError(f"printk of {text!r}: expected a string")
+        self.flush_cont()
         self.trace.emit(Printk(level, text))
+
+    def vprintk(self, text: bytes) -> None:
+        """printk() of a formatted text: its KERN_ prefix, its newline, its continuation.
+
+        A text without newline waits for the KERN_CONT that completes it, until something else is
+        printed (kernel/printk/printk.c, vprintk_store).
+        """
+        level, continues, text = split_prefix(text)
+        complete = text.endswith(b"\n")
+        shown = (text[:-1] if complete else text).decode("utf-8", "backslashreplace")
+        if continues and self._cont is not None:
+            level, shown = self._cont[0], self._cont[1] + shown
+        else:
+            self.flush_cont()
+            if continues and not shown:
+                return
+        self._cont = level, shown
+        if complete:
+            self.flush_cont()
+
+    def flush_cont(self) -> None:
+        """Log what waits for its newline."""
+        if self._cont is not None:
+            record, self._cont = self._cont, None
+            self.trace.emit(Printk(*record))
 
     def pr_emerg(self, text: str) -> None:
         self.printk(KERN_EMERG, text)

@@ -210,11 +210,25 @@ class MemblockIterators(MemblockQueries):
 
         Of all nodes when `nid` is MAX_NUMNODES or left out.
         """
-        everywhere = nid is None or nid == self.max_numnodes
-        for region in self.memory:
+        found = self.next_mem_pfn_range(-1, self.max_numnodes if nid is None else nid)
+        while found is not None:
+            index, start, end, node = found
+            yield start, end, node
+            found = self.next_mem_pfn_range(index, self.max_numnodes if nid is None else nid)
+
+    def next_mem_pfn_range(self, idx: int, nid: int) -> tuple[int, int, int, int] | None:
+        """__next_mem_pfn_range(): the region behind region `idx` that holds whole pages of node
+        `nid`, or of any node with MAX_NUMNODES: its index, start pfn, end pfn, nid.
+
+        Begin with -1; None when there is no more.
+        """
+        memory = self.memory
+        for index in range(max(idx + 1, 0), len(memory)):
+            region = memory.region(index)
             start, end = self.pfn_up(region.base), (region.end & self.phys_addr_max) >> PAGE_SHIFT
-            if start < end and (everywhere or nid == region.nid):
-                yield start, end, region.nid
+            if start < end and nid in (self.max_numnodes, region.nid):
+                return index, start, end, region.nid
+        return None
 
     # Finding.
 

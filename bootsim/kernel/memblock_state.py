@@ -30,7 +30,7 @@ class MemblockAddresses:
 
     `physmem` is the variable struct memblock_type physmem of Linux 6.1; in 5.0 it is the last
     member of struct memblock. `names` is a place of 24 bytes for the types' names; 0
-    leaves the name pointers null.
+    leaves the name pointers null. `debug` is the word memblock_debug; 0 for one that is not in RAM.
     """
 
     memblock: int
@@ -39,6 +39,7 @@ class MemblockAddresses:
     physmem_regions: int = 0
     physmem: int = 0
     names: int = 0
+    debug: int = 0
 
     @classmethod
     def packed(cls, base: int, features: MemblockFeatures) -> tuple[MemblockAddresses, int]:
@@ -99,7 +100,7 @@ class MemblockState:
         self.trace = trace
         self.warnings: list[str] = []
         self.warn = warn or self.warnings.append
-        self.memblock_debug = False
+        self._debug = memory.words(at.debug, 1) if at.debug else memoryview(bytearray(4)).cast("I")
         self.can_resize = False
         self.has_some_mirror = False
         # The page allocator's kzalloc_node(size, nid) and kfree(virt), once there is one.
@@ -130,7 +131,7 @@ class MemblockState:
     def initialize(self) -> None:
         """Write what the kernel image holds when it is started: empty tables, no limit."""
         features = self.features
-        self._bottom_up[0] = 0
+        self._bottom_up[0] = self._debug[0] = 0
         self._limit[0] = self.phys_addr_max
         for label, name in (("memory", 0), ("reserved", 8), ("physmem", 16)):
             if label not in self._tables:
@@ -151,6 +152,11 @@ class MemblockState:
         """The table of all RAM (CONFIG_HAVE_MEMBLOCK_PHYS_MAP)."""
         return self.table("physmem")
 
+    @property
+    def tables(self) -> tuple[MemblockType, ...]:
+        """All tables of this memblock."""
+        return tuple(self._tables.values())
+
     def table(self, type_: MemblockType | str) -> MemblockType:
         """The table called `type_`, or `type_` itself; raises BootsimError for no such name."""
         if isinstance(type_, MemblockType):
@@ -160,6 +166,15 @@ class MemblockState:
         return self._tables[type_]
 
     # Set and get.
+
+    @property
+    def memblock_debug(self) -> bool:
+        """memblock_debug: whether the kernel logs what it does (memblock=debug)."""
+        return bool(self._debug[0])
+
+    @memblock_debug.setter
+    def memblock_debug(self, debug: bool) -> None:
+        self._debug[0] = debug
 
     @property
     def current_limit(self) -> int:

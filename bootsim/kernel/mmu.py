@@ -8,7 +8,14 @@ from __future__ import annotations
 from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_down, round_up
+from bootsim.kernel.memory import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+    SECTION_SIZE,
+    round_down,
+    round_up,
+)
 from bootsim.kernel.params import memparse, null_parameter
 from bootsim.kernel.pgtable import (
     DOMAIN_IO,
@@ -67,7 +74,7 @@ def early_vmalloc(kernel: Kernel, value: str | None) -> int:
     if size > largest:
         size = largest
         kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}{unit}")
-    kernel.limits.vmalloc_size = size - (layout.vmalloc_offset - gap)
+    kernel.vmalloc_size = size - (layout.vmalloc_offset - gap)
     return 0
 
 
@@ -77,10 +84,10 @@ def adjust_lowmem_bounds(kernel: Kernel) -> None:
     Sets arm_lowmem_limit, high_memory and memblock's current limit; without HIGHMEM, RAM above
     lowmem is removed.
     """
-    memblock, layout, limits = kernel.memblock, kernel.profile.layout, kernel.limits
+    memblock, layout, variables = kernel.memblock, kernel.profile.layout, kernel.vars
     vmalloc_limit = (
         layout.vmalloc_end
-        - limits.vmalloc_size
+        - kernel.vmalloc_size
         - layout.vmalloc_offset
         - layout.page_offset
         + kernel.phys_offset
@@ -101,8 +108,8 @@ def adjust_lowmem_bounds(kernel: Kernel) -> None:
                 memblock_limit = start
             elif end % PMD_SIZE:
                 memblock_limit = lowmem_limit
-    limits.arm_lowmem_limit = lowmem_limit
-    limits.high_memory = kernel.phys_to_virt(lowmem_limit - 1) + 1
+    variables.arm_lowmem_limit = lowmem_limit
+    variables.high_memory = kernel.phys_to_virt(lowmem_limit - 1) + 1
     memblock_limit = round_down(memblock_limit or lowmem_limit, PMD_SIZE)
     if not kernel.profile.config.highmem and memblock.end_of_DRAM() > lowmem_limit:
         end = memblock.end_of_DRAM()
@@ -171,16 +178,17 @@ def paging_init(kernel: Kernel) -> None:
 
     Left out: static device mappings of machines, TCM.
     """
-    limits = kernel.limits
+    variables = kernel.vars
     prepare_page_table(kernel)
     map_lowmem(kernel)
-    kernel.memblock.set_current_limit(limits.arm_lowmem_limit)
+    kernel.memblock.set_current_limit(variables.arm_lowmem_limit)
     dma_contiguous_remap(kernel)
     early_fixmap_shutdown(kernel)
     devicemaps_init(kernel)
     kmap_init(kernel)
-    early_alloc(kernel, PAGE_SIZE, "zero page")
+    zero_page = early_alloc(kernel, PAGE_SIZE, "zero page")
     bootmem_init(kernel)
+    variables.empty_zero_page = kernel.buddy.pfn_to_page(zero_page >> PAGE_SHIFT)
     kernel.stage("bootmem_init")
 
 
@@ -190,11 +198,11 @@ def prepare_page_table(kernel: Kernel) -> None:
     Raises KernelPanic where the kernel is not in that bank: Linux unmaps itself here and dies
     without a word.
     """
-    layout, limits = kernel.profile.layout, kernel.limits
+    layout, variables = kernel.profile.layout, kernel.vars
     pmd_clear(kernel, 0, layout.page_offset)
     kernel.memblock.memory.sync()
     region = kernel.memblock.memory.region(0)
-    end = min(region.base + region.size, limits.arm_lowmem_limit)
+    end = min(region.base + region.size, variables.arm_lowmem_limit)
     start, stop = kernel.phys_to_virt(end) & -PMD_SIZE, vmalloc_start(kernel)
     if start < kernel.symbol("_end") and kernel.symbol("_stext") < stop:
         raise KernelPanic(
@@ -210,7 +218,7 @@ def map_lowmem(kernel: Kernel) -> None:
     kernel_x_end = round_up(kernel.pa_symbol("__init_end"), SECTION_SIZE)
     executable, plain = mem_type(kernel, "MT_MEMORY_RWX"), mem_type(kernel, "MT_MEMORY_RW")
     for start, end in kernel.memblock.for_each_mem_range():
-        end = min(end, kernel.limits.arm_lowmem_limit)
+        end = min(end, kernel.vars.arm_lowmem_limit)
         if start >= end:
             break
         if end < kernel_x_start:
@@ -232,7 +240,7 @@ def dma_contiguous_remap(kernel: Kernel) -> None:
     """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c)."""
     kind = mem_type(kernel, "MT_MEMORY_DMA_READY")
     for start, size in kernel.dma_mmu_remap:
-        end = min(start + size, kernel.limits.arm_lowmem_limit)
+        end = min(start + size, kernel.vars.arm_lowmem_limit)
         if start >= end:
             continue
         pmd_clear(kernel, kernel.phys_to_virt(start), kernel.phys_to_virt(end))
@@ -286,4 +294,4 @@ def kmap_init(kernel: Kernel) -> None:
 def vmalloc_start(kernel: Kernel) -> int:
     """VMALLOC_START: a gap above lowmem, aligned to it (asm/pgtable.h)."""
     offset = kernel.profile.layout.vmalloc_offset
-    return round_down(kernel.limits.high_memory + offset, offset)
+    return round_down(kernel.vars.high_memory + offset, offset)

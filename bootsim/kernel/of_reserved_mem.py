@@ -58,8 +58,8 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
 def _root_is_supported(kernel: Kernel, node: FdtNode) -> bool:
     """__reserved_mem_check_root: the root's cell counts repeated, and ranges there."""
     counts = (
-        ("#size-cells", kernel.fdt.root_size_cells),
-        ("#address-cells", kernel.fdt.root_addr_cells),
+        ("#size-cells", kernel.vars.dt_root_size_cells),
+        ("#address-cells", kernel.vars.dt_root_addr_cells),
     )
     for name, expected in counts:
         value = node.props.get(name)
@@ -73,7 +73,7 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
     reg = node.props.get("reg")
     if reg is None:
         return -ENOENT
-    entry = 4 * (kernel.fdt.root_addr_cells + kernel.fdt.root_size_cells)
+    entry = 4 * (kernel.vars.dt_root_addr_cells + kernel.vars.dt_root_size_cells)
     if reg and len(reg) % entry:
         kernel.pr_err(
             f"OF: fdt: Reserved memory: invalid reg property in '{node.name}', skipping node."
@@ -143,7 +143,10 @@ def _check_for_overlap(kernel: Kernel) -> None:
 def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     """__reserved_mem_alloc_size: find room for a node with `size`; 0 or a negative errno."""
     node = region.node
-    size_cells, address_cells = 4 * kernel.fdt.root_size_cells, 4 * kernel.fdt.root_addr_cells
+    size_cells, address_cells = (
+        4 * kernel.vars.dt_root_size_cells,
+        4 * kernel.vars.dt_root_addr_cells,
+    )
     value = node.props.get("size")
     if value is None:
         return -EINVAL

@@ -28,6 +28,25 @@ _LOG_NEWLINE, _LOG_PREFIX = 2, 4  # a KERN_ level in the format sets the latter
 _LOG_LINE_MAX = 1024 - 32  # LOG_LINE_MAX
 
 
+_KERN_SOH = 1  # include/linux/kern_levels.h
+_MESSAGE_LOGLEVEL_DEFAULT = KERN_WARNING  # CONFIG_MESSAGE_LOGLEVEL_DEFAULT
+
+
+def split_prefix(text: bytes) -> tuple[int, bool, bytes]:
+    """Level, whether it continues a line (KERN_CONT), and the text behind its KERN_ prefixes.
+
+    The first level counts (printk_get_level and its caller).
+    """
+    level, continues = -1, False
+    while len(text) > 1 and text[0] == _KERN_SOH and text[1:2] in b"01234567cd":
+        letter, text = text[1:2], text[2:]
+        if letter == b"c":
+            continues = True
+        elif letter != b"d" and level < 0:
+            level = int(letter)
+    return (_MESSAGE_LOGLEVEL_DEFAULT if level < 0 else level), continues, text
+
+
 class LogBuffer:
     """__log_buf at physical address `at`, `size` bytes; its two indices are words in RAM too."""
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import LinearMap
+from bootsim.kernel.variables import Variables
 
 DEFAULT_PROFILE = "linux-5.0"
 
@@ -66,6 +67,7 @@ class Features:
     reserve_dtb: which function reserves the blob.
     memblock: whose names, rules and log wording memblock has.
     page_alloc: whose page allocator's details hold.
+    printk: whose formats printk has.
     vmalloc_holds_gap: whether the size in vmalloc= holds the gap between lowmem and the area.
     nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
     """
@@ -77,6 +79,7 @@ class Features:
     nomap_unaligned_head: bool
     vmalloc_holds_gap: bool
     page_alloc: Version
+    printk: Version
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -86,6 +89,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "reserve_dtb": get_args(ReserveDtb),
         "memblock": get_args(Version),
         "page_alloc": get_args(Version),
+        "printk": get_args(Version),
     }
 )
 
@@ -203,7 +207,8 @@ _SYMBOLS = (
     *("init_thread_union", "processor_id", "__machine_arch_type", "__atags_pointer"),
     *("cr_alignment", "log_first_idx", "log_next_idx", "memblock", "memblock_names"),
     *("boot_command_line", "contig_page_data", "bm_pte", "memblock_memory_init_regions"),
-    *("memblock_reserved_init_regions", "__log_buf"),
+    *("memblock_reserved_init_regions", "__log_buf", "memblock_debug", "linux_banner"),
+    *("__pv_phys_pfn_offset", "__pv_offset", *Variables.names()),
 )
 _SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there
 

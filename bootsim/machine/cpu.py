@@ -39,6 +39,7 @@ DEFAULT_TIMEOUT = 60.0
 # A run is made of slices, so that signals (Ctrl-C) and the clock are looked at in between.
 _SLICE_INSTRUCTIONS = 1_000_000  # about 4 ms
 _SLICE_MICROSECONDS = 50_000
+_PAGE = 1 << 12
 _NOWHERE = 0xFFFFFFFF  # odd: no instruction's address
 
 # Where `call` returns to: no code is fetched there, as the CPU stops first.
@@ -113,6 +114,7 @@ class Cpu:
         self._signal: tuple[int, Any] | None = None  # that came while it ran
         self._depth = 0  # of runs inside trap handlers
         self._counting = False  # code is translated with instructions counted
+        self._guards: list[tuple[int, int, str]] = []  # from, to, what a write there means
         self._hint: int | None = None  # pc behind a WFE or YIELD that was just met
         self._stepping: int | None = None  # the one instruction that runs by itself
 
@@ -120,15 +122,12 @@ class Cpu:
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_A9)
         self._uc = uc
         self._registers = _Registers(uc)
-        shared = []
-        for bank in memory:
-            # Held for as long as Unicorn knows the address: it keeps the mapping from closing.
-            start = ctypes.c_char.from_buffer(bank.mapping)
-            shared.append(start)
-            uc.mem_map_ptr(bank.base, bank.size, unicorn.UC_PROT_ALL, ctypes.addressof(start))
+        self._shared: list[ctypes.c_char] = []  # the start of each bank that Unicorn knows
         self._hooks: list[int] = []
         self._mapped: list[tuple[int, int]] = []  # devices
-        self._finalizer = weakref.finalize(self, _release, uc, self._hooks, self._mapped, shared)
+        self._finalizer = weakref.finalize(
+            self, _release, uc, self._hooks, self._mapped, self._shared
+        )
         self._add_hooks()
         for base, size, device in self.devices:
             self._add_device(base, size, device)
@@ -160,6 +159,26 @@ class Cpu:
         ):
             self._hooks.append(self._uc.hook_add(kind, hook))
 
+    def _map_memory(self) -> None:
+        """Share each bank with Unicorn, guarded pages apart: to protect a part of what it has
+        mapped already, it would copy all of it."""
+        for bank in self.memory:
+            # Held for as long as Unicorn knows the address: it keeps the mapping from closing.
+            start = ctypes.c_char.from_buffer(bank.mapping)
+            self._shared.append(start)
+            host = ctypes.addressof(start) - bank.base
+            at = bank.base
+            for low, high, _ in sorted(self._guards):
+                if bank.base <= low < bank.end:
+                    self._map(at, low, host, unicorn.UC_PROT_ALL)
+                    self._map(low, high, host, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+                    at = high
+            self._map(at, bank.end, host, unicorn.UC_PROT_ALL)
+
+    def _map(self, start: int, end: int, host: int, rights: int) -> None:
+        if start < end:
+            self._uc.mem_map_ptr(start, end - start, rights, host + start)
+
     def _add_device(self, base: int, size: int, device: Device) -> None:
         ref = weakref.ref(self)
 
@@ -172,12 +191,13 @@ class Cpu:
             cpu = _alive(ref)
             cpu._guard(cpu._on_device, "write", base + offset, device.write, offset, width, value)
 
+        place = f"device {device.name} at {base:#010x}, size {size:#x}"
+        if any(base < bank.end and bank.base < base + size for bank in self.memory):
+            raise BootsimError(f"{place}: there is RAM")
         try:
             self._uc.mmio_map(base, size, read, None, write, None)
         except unicorn.UcError as error:
-            raise BootsimError(
-                f"device {device.name} at {base:#010x}, size {size:#x}: {error}"
-            ) from None
+            raise BootsimError(f"{place}: {error}") from None
         self._mapped.append((base, size))
 
     def close(self) -> None:
@@ -287,6 +307,21 @@ class Cpu:
         """Forget what was translated of `size` bytes at `virt`: for code that the host changed."""
         self._uc.ctl_remove_cache(virt, virt + size)
 
+    def guard(self, phys: int, size: int, meaning: str) -> None:
+        """Have the guest fault with `meaning` when it writes to `size` bytes of RAM at `phys`.
+
+        Python may still write there. Raises BootsimError for what is no whole pages of one bank,
+        overlaps another guard, or comes after the CPU first ran.
+        """
+        end = phys + size
+        if self._shared:
+            raise BootsimError("a guard must be set before the CPU runs")
+        if phys % _PAGE or end % _PAGE or size <= 0 or not self.memory.contains(phys, size):
+            raise BootsimError(f"guard at {phys:#x}, {size:#x} bytes: expected pages of one bank")
+        if any(low < end and phys < high for low, high, _ in self._guards):
+            raise BootsimError(f"guard at {phys:#x} overlaps another")
+        self._guards.append((phys, end, meaning))
+
     # Traps.
 
     def set_traps(self, start: int, end: int, handler: TrapHandler) -> None:
@@ -340,6 +375,8 @@ class Cpu:
         """
         if pc is None:
             pc = self.pc | self.thumb
+        if not self._shared:
+            self._map_memory()
         if self._depth and not self._counting:
             # Unicorn has one timer for all of its nested runs.
             raise BootsimError("a trap handler can run guest code only while instructions count")
@@ -518,6 +555,9 @@ class Cpu:
 
     def _on_unmapped(self, kind: int, address: int) -> None:
         access = _UNMAPPED[kind]
+        for start, end, meaning in self._guards:
+            if start <= address < end:
+                raise faults.fault(self, meaning, address, access)
         if access != "fetch" or self.pc != self._end:
             raise faults.unmapped(self, address, access)
 

@@ -50,6 +50,8 @@ def fault(
         address=address,
         access=access,
         instruction=disassemble(_code(cpu, pc), pc, thumb=cpu.thumb),
+        registers=(*cpu.registers()[:15], pc),
+        cpsr=cpu.cpsr,
     )
 
 
@@ -63,7 +65,7 @@ def unmapped(cpu: Cpu, address: int, access: str) -> MachineFault:
 def prefetch_abort(cpu: Cpu) -> MachineFault:
     """The MMU refused to let the CPU fetch what pc points to."""
     pc = cpu.pc
-    why = _refusal(cpu, pc, "fetch", privileged=cpu.privileged)
+    why = refusal(cpu, pc, "fetch", privileged=cpu.privileged)
     return fault(cpu, f"prefetch abort: {why or 'cause not known'}", pc, "fetch")
 
 
@@ -74,7 +76,7 @@ def data_abort(cpu: Cpu) -> MachineFault:
     for access in found:
         privileged = cpu.privileged and not access.unprivileged
         for address in (access.address, access.address + access.size - 1 & 0xFFFFFFFF):
-            why = _refusal(cpu, address, access.kind, privileged=privileged)
+            why = refusal(cpu, address, access.kind, privileged=privileged)
             if why:
                 return fault(cpu, f"data abort: {why}", address, access.kind)
     for access in found:
@@ -105,7 +107,7 @@ def _previous_is(cpu: Cpu, arm: Container[bytes], thumb: Container[bytes]) -> bo
     return _code(cpu, cpu.pc - size)[:size] in wanted
 
 
-def _refusal(cpu: Cpu, virt: int, access: str, *, privileged: bool) -> str | None:
+def refusal(cpu: Cpu, virt: int, access: str, *, privileged: bool) -> str | None:
     """Why the MMU refuses an access, in words; None if it does not."""
     if not cpu.mmu_on:
         return None

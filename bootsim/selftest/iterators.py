@@ -158,6 +158,8 @@ def _pfn_ranges(bench: Bench) -> None:
     ]
     bench.equal(list(bench.memblock.for_each_mem_pfn_range()), expected, "all nodes' pages")
     bench.equal(list(bench.memblock.for_each_mem_pfn_range(1)), expected[1:], "node 1's pages")
+    found = bench.memblock.next_mem_pfn_range(0, bench.memblock.max_numnodes)
+    bench.equal(found, (1, *expected[1]), "the region behind the first")
 
 
 CHECKS = (
@@ -203,5 +205,5 @@ CHECKS = (
         _next_reserved,
         TO_5_0,
     ),
-    Check(("for_each_mem_pfn_range",), "whole pages, by node", _pfn_ranges),
+    Check(("for_each_mem_pfn_range", "__next_mem_pfn_range"), "whole pages, by node", _pfn_ranges),
 )

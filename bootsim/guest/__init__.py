@@ -1,0 +1,1 @@
+"""ARM code that is not the firmware: C drivers and tests, and the kernel functions they call."""

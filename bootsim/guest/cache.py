@@ -1,0 +1,80 @@
+"""Object files that were compiled before, by what they were made of.
+
+An entry is found by the source and the compiler's command, and holds as long as the headers that it
+included are what they were. The cache is below $XDG_CACHE_HOME (~/.cache); where nothing can be
+written, everything is compiled anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bootsim.guest.elf import ObjectFile
+
+_FORMAT = 1
+_ENTRIES_MAX = 256
+
+
+class Cache:
+    """The place for one file, compiled one way."""
+
+    def __init__(self, command: str, source: bytes) -> None:
+        key = hashlib.sha256(f"{_FORMAT}\n{command}\n".encode() + source).hexdigest()
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        self._folder = Path(base, "bootsim", "cc")
+        self._entry = self._folder / f"{key}.json"
+        self._object = self._folder / f"{key}.o"
+
+    def find(self, name: str) -> tuple[ObjectFile, str] | None:
+        """The object file and the compiler's warnings, unless something has changed."""
+        try:
+            entry = json.loads(self._entry.read_bytes())
+            if entry["headers"] != _fingerprint(entry["headers"]):
+                return None
+            made = ObjectFile.from_data(name, self._object.read_bytes, entry["object"])
+            if not self._object.exists():
+                return None
+            os.utime(self._entry)
+            return made, str(entry["warnings"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None  # absent, or damaged: as good as absent
+
+    def keep(self, data: bytes, made: ObjectFile, warnings: str, headers: Iterable[str]) -> None:
+        """Remember what was made, if that is possible here."""
+        entry: dict[str, Any] = {
+            "headers": _fingerprint(headers),
+            "object": made.as_data(),
+            "warnings": warnings,
+        }
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(self._object, data)
+            self._write(self._entry, json.dumps(entry).encode())
+            self._trim()
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """All of `data` or nothing: others may be reading."""
+        import tempfile  # noqa: PLC0415 - 5 ms
+
+        handle, scratch = tempfile.mkstemp(dir=self._folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(scratch, path)
+
+    def _trim(self) -> None:
+        """Drop the entries that were used least recently."""
+        entries = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for entry in entries[:-_ENTRIES_MAX]:
+            entry.unlink(missing_ok=True)
+            entry.with_suffix(".o").unlink(missing_ok=True)
+
+
+def _fingerprint(files: Iterable[str]) -> dict[str, str]:
+    """What each file holds, as a hash."""
+    return {file: hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}

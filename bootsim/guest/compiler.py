@@ -1,0 +1,196 @@
+"""C to ARM object files: which compiler, with what options, and what it made before.
+
+The compiler is clang as the Python package `ziglang` carries it (extra `cc`), an ARM GCC or a
+clang of the system, or what the user names. It sees the headers of `bootsim/guest/include` and none
+of the host's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsim.errors import BootsimError
+from bootsim.guest.cache import Cache
+from bootsim.guest.elf import ObjectFile, read_elf
+from bootsim.guest.exports import Api
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+INCLUDE = Path(__file__).parent / "include"
+_ON_PATH = ("arm-linux-gnueabi-gcc", "arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc", "clang")
+_TARGET = "--target=arm-none-eabi"
+_CPU = ("-mcpu=cortex-a9", "-marm", "-mfloat-abi=soft")
+_OPTIONS = (
+    *("-std=gnu11", "-O2", "-g", "-ffreestanding", "-nostdinc", "-fno-strict-aliasing"),
+    # Callers and backtraces as a kernel with CONFIG_FRAME_POINTER has them.
+    *("-fno-common", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"),
+    *("-fno-pic", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fwrapv"),
+    *("-Wall", "-Wno-format", "-Wno-unused-variable", "-Wno-unused-function"),
+    *("-Wno-unused-but-set-variable", "-Wno-main", "-Werror=implicit-function-declaration"),
+)
+VERSION_CODES: dict[Api, int] = {"5.0": 0x050000, "6.1": 0x060100}  # LINUX_VERSION_CODE
+_TIMEOUT = 120.0  # seconds
+
+_ASKS = re.compile(
+    r"^[ \t]*#[ \t]*(?:if|elif|ifdef|ifndef)\b(.*)$|\bIS_(?:ENABLED|BUILTIN)\(([^)]*)\)", re.M
+)
+_OPTION = re.compile(r"\bCONFIG_\w+")
+_AUTOCONF = INCLUDE / "generated" / "autoconf.h"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A compiler: the command that runs it, what it is called, and its own options."""
+
+    command: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """Changes when the program does."""
+        program = Path(shutil.which(self.command[0]) or self.command[0])
+        status = program.stat()
+        return f"{program} {status.st_size} {status.st_mtime_ns} {self.command} {self.options}"
+
+
+def find_compiler(asked: str | None = None) -> Compiler:
+    """The compiler called `asked`, or the first that is there.
+
+    Raises BootsimError that says how to get one.
+    """
+    if asked is not None:
+        if shutil.which(asked) is None:
+            raise BootsimError(f"--cc {asked}: there is no such program")
+        return _named(asked)
+    spec = find_spec("ziglang")
+    if spec is not None and spec.origin is not None:
+        zig = Path(spec.origin).parent / "zig"
+        if zig.exists():
+            return Compiler((str(zig), "clang"), (_TARGET,))
+    for name in _ON_PATH:
+        if shutil.which(name):
+            return _named(name)
+    raise BootsimError(
+        "no compiler for ARM: install bootsim with its extra, pip install 'bootsim[cc]', or"
+        f" {' or '.join(_ON_PATH)}, or name one with --cc"
+    )
+
+
+def _named(name: str) -> Compiler:
+    if Path(name).name == "zig":
+        return Compiler((name, "clang"), (_TARGET,))
+    return Compiler((name,), () if "gcc" in Path(name).name else (_TARGET,))
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How to compile a driver: for which kernel, with which macros and folders for #include.
+
+    `page_offset` is the kernel's; `standard_include` are the folders of its headers.
+    """
+
+    api: Api = "5.0"
+    defines: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    page_offset: int = 0x80000000
+    standard_include: tuple[Path, ...] = (INCLUDE,)
+    cc: str | None = None
+
+    def arguments(self, source: str) -> list[str]:
+        """The compiler's options for a file that holds `source`."""
+        return [
+            *(*_CPU, *_OPTIONS),
+            *(argument for folder in self.includes for argument in ("-I", folder)),
+            *(arg for folder in self.standard_include for arg in ("-isystem", str(folder))),
+            f"-DLINUX_VERSION_CODE={VERSION_CODES[self.api]}",
+            *("-D__KERNEL__", "-include", "linux/kconfig.h"),
+            f"-DCONFIG_PAGE_OFFSET={self.page_offset:#x}",
+            *(f"-D{name}=1" for name in guards(source) if not self._defines(name)),
+            *(f"-D{macro}" for macro in self.defines),
+        ]
+
+    def _defines(self, name: str) -> bool:
+        return any(re.split(r"[=(]", macro)[0] == name for macro in self.defines)
+
+
+def guards(source: str) -> list[str]:
+    """The CONFIG_ macros that a driver's own code stands behind, in the order they come.
+
+    Those that include/generated/autoconf.h names are the kernel's: a driver that asks for them is
+    told what the kernel has.
+    """
+    found = (
+        option
+        for match in _ASKS.finditer(source)
+        for option in _OPTION.findall(match[1] or match[2] or "")
+    )
+    wanted = dict.fromkeys(found)
+    if wanted:
+        kernel = set(_OPTION.findall(_AUTOCONF.read_text()))
+        return [option for option in wanted if option not in kernel]
+    return []
+
+
+class CompileError(BootsimError):
+    """The compiler refused a file; `details` are its own words."""
+
+    def __init__(self, path: Path, words: str) -> None:
+        super().__init__(f"{path}: the compiler refuses it")
+        self.details = tuple(words.rstrip().splitlines())
+
+
+def compile_driver(path: Path, options: CompileOptions) -> tuple[ObjectFile, str]:
+    """The object file that C file `path` makes, and the compiler's warnings.
+
+    It comes from the cache if nothing has changed. Raises CompileError with the compiler's words,
+    BootsimError where there is no compiler or no file.
+    """
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise BootsimError(f"{path}: {error.strerror}") from error
+    compiler = find_compiler(options.cc)
+    arguments = options.arguments(source.decode("utf-8", "replace"))
+    command = [*compiler.command, *compiler.options, *arguments]
+    cache = Cache(f"{path}\n{compiler.identity}\n{command}", source)
+    found = cache.find(str(path))
+    if found is not None:
+        return found
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 - 10 ms, with subprocess
+
+    with TemporaryDirectory(prefix="bootsim-") as scratch:
+        output, dependencies = Path(scratch, "driver.o"), Path(scratch, "driver.d")
+        done = _run([*command, "-MD", "-MF", str(dependencies), "-c", str(path), "-o", str(output)])
+        if done.returncode:
+            raise CompileError(path, done.stderr)
+        data = output.read_bytes()
+        made = read_elf(data, str(path))
+        cache.keep(data, made, done.stderr, _dependencies(dependencies, path))
+        return made, done.stderr
+
+
+def _run(command: list[str]) -> CompletedProcess[str]:
+    import subprocess  # noqa: PLC0415
+
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT
+        )
+    except OSError as error:
+        raise BootsimError(f"{command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BootsimError(f"{command[0]}: still not done after {_TIMEOUT:g} s") from error
+
+
+def _dependencies(rule: Path, source: Path) -> list[str]:
+    """The files that a make rule, as -MD writes it, names beside `source`."""
+    text = rule.read_text(errors="replace").replace("\\\n", " ")
+    names = re.findall(r"(?:[^\s\\]|\\.)+", text.partition(": ")[2])
+    files = (re.sub(r"\\(.)", r"\1", name).replace("$$", "$") for name in names)
+    return [file for file in files if file != str(source)]

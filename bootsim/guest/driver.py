@@ -1,0 +1,174 @@
+"""Debug drivers in C: compiled, linked to the model kernel, run on the CPU during a boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootsim.driver import Driver
+from bootsim.errors import BootsimError
+from bootsim.guest.compiler import CompileOptions, compile_driver
+from bootsim.guest.elf import ELF_MAGIC, FileKind, ObjectFile, read_elf
+from bootsim.guest.exports import Api
+from bootsim.guest.exports.tables import MISSING, exports_of
+from bootsim.guest.guest import Budget, Guest
+from bootsim.guest.module import Module, PlacedSymbol, link, load_program
+from bootsim.guest.stubs import KernelSymbols
+from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.main import DRIVER_STAGE
+from bootsim.kernel.profile import Profile
+from bootsim.kernel.vsprintf import VsprintfFeatures
+from bootsim.machine.cpu import Cpu
+
+SUFFIXES = (".c", ".o", ".elf", ".ko")
+_VSPRINTF = {"5.0": VsprintfFeatures.linux_5_0, "6.1": VsprintfFeatures.linux_6_1}
+_FILE_MAX = 64 << 20  # bytes
+_STUBS_OFFSET = 0x8000  # from _stext: behind the firmware's text
+
+
+@dataclass(frozen=True, slots=True)
+class GuestOptions:
+    """How to build and run C drivers.
+
+    entry: the function to call, by default the one that nobody in the files calls. hook: the
+    stage after which it runs. api: whose headers and functions it sees, by default the profile's.
+    """
+
+    entry: str | None = None
+    hook: str | None = None
+    api: Api | None = None
+    defines: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+    cc: str | None = None
+    budget: Budget = field(default_factory=Budget)
+
+
+class Program:
+    """Guest code for one kernel: linked, with its way into the kernel, ready to be loaded."""
+
+    def __init__(self, objects: Sequence[ObjectFile], profile: Profile, api: Api) -> None:
+        """Raises BootsimError where the files do not fit, or want what the kernel does not have."""
+        symbols = profile.symbols
+        self.kernel_symbols = kernel_symbols(profile, api)
+        base, limit = self.kernel_symbols.end, symbols["_etext"]
+        relocatable = [object_ for object_ in objects if object_.kind is FileKind.REL]
+        self.modules: list[Module] = []
+        resolve = self.kernel_symbols.resolve
+        if relocatable:
+            self.modules.append(link(relocatable, base, limit, resolve))
+            base = -(-self.modules[-1].end // 0x1000) * 0x1000
+        for object_ in objects:
+            if object_.kind is not FileKind.REL:
+                self.modules.append(load_program(object_, base, limit, resolve))
+                base = max(base, -(-self.modules[-1].end // 0x1000) * 0x1000)
+        problems = [
+            line
+            for module in self.modules
+            for line in self.kernel_symbols.undefined(
+                module.undefined, ", ".join(object_.name for object_ in module.objects)
+            )
+        ]
+        if problems:
+            raise BootsimError("\n".join(problems))
+
+    def start(self, kernel: Kernel, budget: Budget) -> Guest:
+        """Load it into the RAM of a kernel that is booting."""
+        if not isinstance(kernel.cpu, Cpu):
+            raise BootsimError("guest code needs the machine's own CPU")
+        kernel.claim_text(self.kernel_symbols.start, max(m.end for m in self.modules))
+        guest = Guest(
+            *(kernel.cpu, kernel.memblock, self.kernel_symbols),
+            kernel=kernel,
+            budget=budget,
+            vsprintf=_VSPRINTF[kernel.profile.features.printk](),
+        )
+        for module in self.modules:
+            guest.load(module)
+        return guest
+
+    def entries(self, asked: str | None) -> list[PlacedSymbol]:
+        """The functions to call: the one called `asked`, or all that no code in the files calls.
+
+        Raises BootsimError that lists the functions there are.
+        """
+        functions = [s for module in self.modules for s in module.symbols if s.is_function]
+        if asked is not None:
+            found = [symbol for symbol in functions if symbol.name == asked]
+            if not found:
+                raise BootsimError(
+                    f"--entry {asked}: there is no such function: there are {_names(functions)}"
+                )
+            return found[:1]
+        called = {name for module in self.modules for name in module.called}
+        entries = [s for s in functions if not s.is_local and s.name not in called]
+        debug = [symbol for symbol in entries if symbol.name.startswith("debug_")]
+        entries = debug or entries
+        if not entries or (len(entries) > 1 and not debug):
+            raise BootsimError(
+                f"which function is the entry? Name one with --entry: there are {_names(functions)}"
+            )
+        return entries
+
+
+def kernel_symbols(profile: Profile, api: Api) -> KernelSymbols:
+    """What a guest of the kernel in `profile` can refer to."""
+    start = profile.symbols["_stext"] + _STUBS_OFFSET
+    data = {**profile.symbols, "swapper_pg_dir": profile.swapper_pg_dir}
+    return KernelSymbols(start, exports_of(api), data, MISSING)
+
+
+def load_guest_drivers(
+    files: Sequence[Path],
+    profile: Profile,
+    options: GuestOptions | None = None,
+    *,
+    warn: Callable[[str], None] = lambda _text: None,
+) -> list[Driver]:
+    """The driver that C, object and ELF files make together; `warn` gets the compiler's warnings.
+
+    Raises BootsimError, or CompileError with the compiler's words, before anything has run.
+    """
+    options = options or GuestOptions()
+    api = options.api or profile.features.memblock
+    compile_options = CompileOptions(
+        api=api,
+        defines=options.defines,
+        includes=options.includes,
+        page_offset=profile.layout.page_offset,
+        cc=options.cc,
+    )
+    objects = []
+    for file in files:
+        object_, warnings = _object(file, compile_options)
+        objects.append(object_)
+        if warnings:
+            warn(warnings)
+    program = Program(objects, profile, api)
+    entries = program.entries(options.entry)
+    name = ", ".join(map(str, files))
+
+    def run(kernel: Kernel) -> None:
+        guest = program.start(kernel, options.budget)
+        for entry in entries:
+            guest.call(entry.address | entry.thumb)
+            kernel.flush_cont()
+
+    return [Driver(run, options.hook or DRIVER_STAGE, name)]
+
+
+def _object(file: Path, options: CompileOptions) -> tuple[ObjectFile, str]:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_FILE_MAX + 1)
+    except OSError as error:
+        raise BootsimError(f"{file}: {error.strerror}") from error
+    if len(data) > _FILE_MAX:
+        raise BootsimError(f"{file}: more than {_FILE_MAX} bytes are no driver")
+    if data.startswith(ELF_MAGIC) or file.suffix != ".c":
+        return read_elf(data, str(file)), ""
+    return compile_driver(file, options)
+
+
+def _names(symbols: Sequence[PlacedSymbol]) -> str:
+    return ", ".join(dict.fromkeys(symbol.name for symbol in symbols)) or "none"
