@@ -42,24 +42,27 @@ class Number(click.ParamType[int]):
 NUMBER = Number()
 FILE = click.Path(path_type=Path)
 
+_PROFILE_OPTION = click.option(
+    "--profile",
+    default="linux-5.0",
+    show_default=True,
+    help="Kernel to model: a profile's name or a .toml file.",
+)
+_SYMBOL_OPTION = click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="NAME=ADDR",
+    help="Place a symbol of the profile elsewhere, as another build of the kernel would.",
+)
+
 _MACHINE_OPTIONS = (
     click.option("--dts", type=FILE, help="Device tree source of the board to boot."),
     click.option("--dtb", type=FILE, help="Device tree blob of the board to boot."),
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option("--initrd", type=FILE, help="File to load as initrd."),
-    click.option(
-        "--profile",
-        default="linux-5.0",
-        show_default=True,
-        help="Kernel to model: a profile's name or a .toml file.",
-    ),
-    click.option(
-        "--symbol",
-        "symbols",
-        multiple=True,
-        metavar="NAME=ADDR",
-        help="Place a symbol of the profile elsewhere, as another build of the kernel would.",
-    ),
+    _PROFILE_OPTION,
+    _SYMBOL_OPTION,
     click.option(
         "--at",
         metavar="STAGE|N",
@@ -343,11 +346,36 @@ def selftest() -> None:
 
 
 @selftest.command("memblock")
+@click.option(
+    "--linux",
+    "tree",
+    type=FILE,
+    help="Linux 6.1's sources, a folder or a tar archive: run its own memblock tests instead.",
+)
+@click.option(
+    "--numa/--no-numa",
+    default=None,
+    help="Only that build of Linux's tests, instead of both.",
+)
+@click.option("--cc", metavar="PROGRAM", help="The compiler for them; by default ziglang's clang.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TAP.")
-def selftest_memblock(as_json: bool) -> None:
-    """Check every function of memblock, by the rules of Linux 5.0 and 6.1."""
+def selftest_memblock(tree: Path | None, numa: bool | None, cc: str | None, as_json: bool) -> None:
+    """Check every function of memblock, by the rules of Linux 5.0 and 6.1.
+
+    With --linux, tools/testing/memblock of a Linux tree is compiled for ARM as it stands and runs
+    on the emulated CPU against the same memblock.
+
+    \b
+    bootsim selftest memblock
+    bootsim selftest memblock --linux /usr/src/linux-source-6.1.tar.xz
+    """
     from bootsim.selftest import memblock, tap
 
+    if tree is not None:
+        _linux_selftest(tree, numa, cc, as_json)
+        return
+    if numa is not None or cc is not None:
+        raise click.UsageError("--numa, --no-numa and --cc go with --linux")
     outcomes = memblock.run()
     if as_json:
         click.echo(json.dumps(tap.as_data(outcomes)))
@@ -356,6 +384,48 @@ def selftest_memblock(as_json: bool) -> None:
             click.echo(line)
     if not all(outcome.ok for outcome in outcomes):
         sys.exit(1)
+
+
+def _linux_selftest(tree: Path, numa: bool | None, cc: str | None, as_json: bool) -> None:
+    from bootsim.selftest import linux
+
+    builds = linux.BUILDS if numa is None else (linux.NUMA if numa else linux.FLAT,)
+    runs = linux.run(tree, builds=builds, cc=cc, tell=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps(linux.as_data(runs)))
+    else:
+        for line in linux.tap_lines(runs):
+            click.echo(line)
+    if any(run.failed for run in runs):
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--api", type=click.Choice(["5.0", "6.1"]), help="By default the profile's.")
+@click.option("--lds", is_flag=True, help="As a linker script, to link programs of your own with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; addresses as numbers.")
+@_PROFILE_OPTION
+@_SYMBOL_OPTION
+def symbols(
+    name: str | None, api: Any, lds: bool, as_json: bool, profile: str, symbols: tuple[str, ...]
+) -> None:
+    """List the kernel's functions and variables that C drivers may use.
+
+    With NAME, those whose names hold it. Addresses are virtual.
+
+    \b
+    bootsim symbols memblock_alloc
+    bootsim symbols --lds >kernel.lds && ld.lld -T kernel.lds driver.o -o driver.elf
+    """
+    from bootsim.views import symbols as view
+
+    chosen = _profile({"profile": profile, "symbols": symbols})
+    api = api or chosen.features.memblock
+    if lds:
+        click.echo(view.linker_script(chosen, api))
+    else:
+        _print(view.symbols(chosen, api, name or ""), as_json)
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ ROOMS = {
         "devicetree",
         "kernel",
         "driver",
+        "guest",
         "simulate",
     },
     "selftest": {"errors", "trace", "machine", "kernel", "driver", "guest", "simulate"},

@@ -69,7 +69,7 @@ def test_early_options_are_called_in_order_and_failures_reported() -> None:
 
     others = parse_early_options(
         "mem=1G earlycon root=/dev/ram0 mem=2G console=ttyAMA0 -- mem=3G",
-        {"mem": handler("mem"), "earlycon": handler("earlycon", -2)},
+        [("mem", handler("mem")), ("earlycon", handler("earlycon", -2))],
         malformed.append,
     )
     assert seen == [("mem", "1G"), ("earlycon", None), ("mem", "2G"), ("earlycon", "ttyAMA0")]

@@ -21,13 +21,18 @@ _FORMAT = 1
 _ENTRIES_MAX = 256
 
 
+def user_cache(name: str) -> Path:
+    """Where bootsim keeps what it can make again: `name` below the user's folder for caches."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base, "bootsim", name)
+
+
 class Cache:
     """The place for one file, compiled one way."""
 
     def __init__(self, command: str, source: bytes) -> None:
         key = hashlib.sha256(f"{_FORMAT}\n{command}\n".encode() + source).hexdigest()
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        self._folder = Path(base, "bootsim", "cc")
+        self._folder = user_cache("cc")
         self._entry = self._folder / f"{key}.json"
         self._object = self._folder / f"{key}.o"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,21 +26,26 @@ if TYPE_CHECKING:
 INCLUDE = Path(__file__).parent / "include"
 _ON_PATH = ("arm-linux-gnueabi-gcc", "arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc", "clang")
 _TARGET = "--target=arm-none-eabi"
-_CPU = ("-mcpu=cortex-a9", "-marm", "-mfloat-abi=soft")
-_OPTIONS = (
-    *("-std=gnu11", "-O2", "-g", "-ffreestanding", "-nostdinc", "-fno-strict-aliasing"),
-    # Callers and backtraces as a kernel with CONFIG_FRAME_POINTER has them.
-    *("-fno-common", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"),
-    *("-fno-pic", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fwrapv"),
-    *("-Wall", "-Wno-format", "-Wno-unused-variable", "-Wno-unused-function"),
-    *("-Wno-unused-but-set-variable", "-Wno-main", "-Werror=implicit-function-declaration"),
+# How all guest code is compiled: for this CPU, without a C library, with callers and backtraces
+# as a kernel with CONFIG_FRAME_POINTER has them.
+CODE_OPTIONS = (
+    *("-mcpu=cortex-a9", "-marm", "-mfloat-abi=soft", "-std=gnu11", "-O2", "-g"),
+    *("-ffreestanding", "-nostdinc", "-fno-strict-aliasing", "-fno-common", "-fwrapv"),
+    *("-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-fno-pic"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+)
+_WARNINGS = (
+    *("-Wall", "-Wno-format", "-Wno-unused-variable", "-Wno-unused-function", "-Wno-main"),
+    *("-Wno-unused-but-set-variable", "-Werror=implicit-function-declaration"),
 )
 VERSION_CODES: dict[Api, int] = {"5.0": 0x050000, "6.1": 0x060100}  # LINUX_VERSION_CODE
 _TIMEOUT = 120.0  # seconds
 
+# Where code asks for an option, and where it asks for its absence.
 _ASKS = re.compile(
-    r"^[ \t]*#[ \t]*(?:if|elif|ifdef|ifndef)\b(.*)$|\bIS_(?:ENABLED|BUILTIN)\(([^)]*)\)", re.M
+    r"^[ \t]*#[ \t]*(?:if|elif|ifdef)\b(.*)$|\bIS_(?:ENABLED|BUILTIN)\(([^)]*)\)", re.M
 )
+_ABSENCE = re.compile(r"![ \t]*(?:defined|IS_\w+)?[ \t]*\(?[ \t]*CONFIG_\w+")
 _OPTION = re.compile(r"\bCONFIG_\w+")
 _AUTOCONF = INCLUDE / "generated" / "autoconf.h"
 
@@ -89,34 +95,30 @@ def _named(name: str) -> Compiler:
 
 
 @dataclass(frozen=True, slots=True)
-class CompileOptions:
+class DriverOptions:
     """How to compile a driver: for which kernel, with which macros and folders for #include.
 
-    `page_offset` is the kernel's; `standard_include` are the folders of its headers.
+    `page_offset` is the kernel's.
     """
 
     api: Api = "5.0"
     defines: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
     page_offset: int = 0x80000000
-    standard_include: tuple[Path, ...] = (INCLUDE,)
     cc: str | None = None
 
     def arguments(self, source: str) -> list[str]:
         """The compiler's options for a file that holds `source`."""
+        defined = {re.split(r"[=(]", macro)[0] for macro in self.defines}
         return [
-            *(*_CPU, *_OPTIONS),
+            *(*CODE_OPTIONS, *_WARNINGS),
             *(argument for folder in self.includes for argument in ("-I", folder)),
-            *(arg for folder in self.standard_include for arg in ("-isystem", str(folder))),
+            *("-isystem", str(INCLUDE), "-include", "linux/kconfig.h", "-D__KERNEL__"),
             f"-DLINUX_VERSION_CODE={VERSION_CODES[self.api]}",
-            *("-D__KERNEL__", "-include", "linux/kconfig.h"),
             f"-DCONFIG_PAGE_OFFSET={self.page_offset:#x}",
-            *(f"-D{name}=1" for name in guards(source) if not self._defines(name)),
+            *(f"-D{name}=1" for name in guards(source) if name not in defined),
             *(f"-D{macro}" for macro in self.defines),
         ]
-
-    def _defines(self, name: str) -> bool:
-        return any(re.split(r"[=(]", macro)[0] == name for macro in self.defines)
 
 
 def guards(source: str) -> list[str]:
@@ -128,7 +130,7 @@ def guards(source: str) -> list[str]:
     found = (
         option
         for match in _ASKS.finditer(source)
-        for option in _OPTION.findall(match[1] or match[2] or "")
+        for option in _OPTION.findall(_ABSENCE.sub("", match[1] or match[2] or ""))
     )
     wanted = dict.fromkeys(found)
     if wanted:
@@ -145,20 +147,26 @@ class CompileError(BootsimError):
         self.details = tuple(words.rstrip().splitlines())
 
 
-def compile_driver(path: Path, options: CompileOptions) -> tuple[ObjectFile, str]:
-    """The object file that C file `path` makes, and the compiler's warnings.
+def compile_driver(path: Path, options: DriverOptions) -> tuple[ObjectFile, str]:
+    """The object file that the driver in C file `path` makes, and the compiler's warnings.
+
+    Raises what compile_c() raises.
+    """
+    source = _read(path).decode("utf-8", "replace")
+    return compile_c(path, options.arguments(source), options.cc)
+
+
+def compile_c(
+    path: Path, arguments: Sequence[str], cc: str | None = None
+) -> tuple[ObjectFile, str]:
+    """The object file that `path` makes with the compiler's options `arguments`, and its warnings.
 
     It comes from the cache if nothing has changed. Raises CompileError with the compiler's words,
     BootsimError where there is no compiler or no file.
     """
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise BootsimError(f"{path}: {error.strerror}") from error
-    compiler = find_compiler(options.cc)
-    arguments = options.arguments(source.decode("utf-8", "replace"))
+    compiler = find_compiler(cc)
     command = [*compiler.command, *compiler.options, *arguments]
-    cache = Cache(f"{path}\n{compiler.identity}\n{command}", source)
+    cache = Cache(f"{path}\n{compiler.identity}\n{command}", _read(path))
     found = cache.find(str(path))
     if found is not None:
         return found
@@ -173,6 +181,13 @@ def compile_driver(path: Path, options: CompileOptions) -> tuple[ObjectFile, str
         made = read_elf(data, str(path))
         cache.keep(data, made, done.stderr, _dependencies(dependencies, path))
         return made, done.stderr
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BootsimError(f"{path}: {error.strerror}") from error
 
 
 def _run(command: list[str]) -> CompletedProcess[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from bootsim.driver import Driver
 from bootsim.errors import BootsimError
-from bootsim.guest.compiler import CompileOptions, compile_driver
+from bootsim.guest import initcalls
+from bootsim.guest.compiler import DriverOptions, compile_driver
 from bootsim.guest.elf import ELF_MAGIC, FileKind, ObjectFile, read_elf
 from bootsim.guest.exports import Api
 from bootsim.guest.exports.tables import MISSING, exports_of
@@ -16,12 +18,13 @@ from bootsim.guest.guest import Budget, Guest
 from bootsim.guest.module import Module, PlacedSymbol, link, load_program
 from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.main import DRIVER_STAGE
+from bootsim.kernel.main import DRIVER_STAGE, HANDOVER, STAGES
+from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.vsprintf import VsprintfFeatures
 from bootsim.machine.cpu import Cpu
 
-SUFFIXES = (".c", ".o", ".elf", ".ko")
+_FIRST_STAGE = next(iter(STAGES))
 _VSPRINTF = {"5.0": VsprintfFeatures.linux_5_0, "6.1": VsprintfFeatures.linux_6_1}
 _FILE_MAX = 64 << 20  # bytes
 _STUBS_OFFSET = 0x8000  # from _stext: behind the firmware's text
@@ -57,11 +60,11 @@ class Program:
         resolve = self.kernel_symbols.resolve
         if relocatable:
             self.modules.append(link(relocatable, base, limit, resolve))
-            base = -(-self.modules[-1].end // 0x1000) * 0x1000
+            base = round_up(self.modules[-1].end, PAGE_SIZE)
         for object_ in objects:
             if object_.kind is not FileKind.REL:
                 self.modules.append(load_program(object_, base, limit, resolve))
-                base = max(base, -(-self.modules[-1].end // 0x1000) * 0x1000)
+                base = max(base, round_up(self.modules[-1].end, PAGE_SIZE))
         problems = [
             line
             for module in self.modules
@@ -71,24 +74,31 @@ class Program:
         ]
         if problems:
             raise BootsimError("\n".join(problems))
+        self._tmp_cmdline = base
+        self._end = base + profile.config.command_line_size
+        if self._end > limit:
+            raise BootsimError(f"guest code fills the kernel's text up to {base:#010x}")
 
     def start(self, kernel: Kernel, budget: Budget) -> Guest:
         """Load it into the RAM of a kernel that is booting."""
         if not isinstance(kernel.cpu, Cpu):
             raise BootsimError("guest code needs the machine's own CPU")
-        kernel.claim_text(self.kernel_symbols.start, max(m.end for m in self.modules))
+        kernel.claim_text(self.kernel_symbols.start, self._end)
         guest = Guest(
             *(kernel.cpu, kernel.memblock, self.kernel_symbols),
             kernel=kernel,
             budget=budget,
             vsprintf=_VSPRINTF[kernel.profile.features.printk](),
+            tmp_cmdline=self._tmp_cmdline,
         )
         for module in self.modules:
             guest.load(module)
         return guest
 
     def entries(self, asked: str | None) -> list[PlacedSymbol]:
-        """The functions to call: the one called `asked`, or all that no code in the files calls.
+        """The functions to call: the one called `asked`; or all debug_...() that no code in the
+        files calls; or the only function that none calls; or none, if the kernel calls into the
+        files by itself; or a program's own entry.
 
         Raises BootsimError that lists the functions there are.
         """
@@ -101,14 +111,18 @@ class Program:
                 )
             return found[:1]
         called = {name for module in self.modules for name in module.called}
-        entries = [s for s in functions if not s.is_local and s.name not in called]
-        debug = [symbol for symbol in entries if symbol.name.startswith("debug_")]
-        entries = debug or entries
-        if not entries or (len(entries) > 1 and not debug):
-            raise BootsimError(
-                f"which function is the entry? Name one with --entry: there are {_names(functions)}"
-            )
-        return entries
+        own = [symbol for symbol in functions if not symbol.is_local and symbol.name not in called]
+        debug = [symbol for symbol in own if symbol.name.startswith("debug_")]
+        if debug or len(own) == 1:
+            return debug or own
+        if any(initcalls.has_some(module) for module in self.modules):
+            return []
+        linked = [module.entry for module in self.modules if module.entry]
+        if linked:
+            return [PlacedSymbol(at & ~1, 0, "entry", True, False, bool(at & 1)) for at in linked]
+        raise BootsimError(
+            f"which function is the entry? Name one with --entry: there are {_names(functions)}"
+        )
 
 
 def kernel_symbols(profile: Profile, api: Api) -> KernelSymbols:
@@ -131,7 +145,7 @@ def load_guest_drivers(
     """
     options = options or GuestOptions()
     api = options.api or profile.features.memblock
-    compile_options = CompileOptions(
+    compile_options = DriverOptions(
         api=api,
         defines=options.defines,
         includes=options.includes,
@@ -146,18 +160,29 @@ def load_guest_drivers(
             warn(warnings)
     program = Program(objects, profile, api)
     entries = program.entries(options.entry)
-    name = ", ".join(map(str, files))
+    guests: WeakKeyDictionary[Kernel, Guest] = WeakKeyDictionary()
+
+    def load(kernel: Kernel) -> None:
+        guests[kernel] = guest = program.start(kernel, options.budget)
+        initcalls.register_early_params(guest)
 
     def run(kernel: Kernel) -> None:
-        guest = program.start(kernel, options.budget)
         for entry in entries:
-            guest.call(entry.address | entry.thumb)
+            guests[kernel].call(entry.address | entry.thumb)
             kernel.flush_cont()
 
-    return [Driver(run, options.hook or DRIVER_STAGE, name)]
+    def do_initcalls(kernel: Kernel) -> None:
+        initcalls.do_initcalls(guests[kernel])
+
+    name = ", ".join(map(str, files))
+    drivers = [Driver(load, _FIRST_STAGE, name)]
+    if entries:
+        drivers.append(Driver(run, options.hook or DRIVER_STAGE, name))
+    drivers.append(Driver(do_initcalls, HANDOVER, name))
+    return drivers
 
 
-def _object(file: Path, options: CompileOptions) -> tuple[ObjectFile, str]:
+def _object(file: Path, options: DriverOptions) -> tuple[ObjectFile, str]:
     try:
         with file.open("rb") as stream:
             data = stream.read(_FILE_MAX + 1)

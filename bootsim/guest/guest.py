@@ -92,17 +92,23 @@ class Guest:
         kernel: Kernel | None = None,
         budget: Budget | None = None,
         vsprintf: VsprintfFeatures | None = None,
+        tmp_cmdline: int = 0,
     ) -> None:
-        """Write the stubs of `symbols` into memory, which must be mapped there."""
+        """Write the stubs of `symbols` into memory, which must be mapped there.
+
+        `tmp_cmdline` is a buffer of COMMAND_LINE_SIZE bytes for values of parameters.
+        """
         self.cpu = cpu
         self.memory = GuestMemory(cpu)
         self.memblock = memblock
         self.symbols = symbols
         self.budget = budget or Budget()
         self.modules: list[Module] = []
+        self.tmp_cmdline = tmp_cmdline
         self._kernel = kernel
         self._servers: list[Callable[[Registers], None] | None] = [None] * len(symbols.names)
         self.vsprintf = vsprintf or VsprintfFeatures.linux_6_1()
+        self.ratelimited = 0  # messages that asked for printk_ratelimit()
         self._formats = _Formats(self)
         self._callers: dict[int, str] = {}
         self._debug: dict[int, DebugInfo] = {}

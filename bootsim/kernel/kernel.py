@@ -150,6 +150,9 @@ class Kernel:
         self.vmalloc_size = profile.layout.vmalloc_size  # bytes
         self.usermem = False  # a mem= parameter has been seen
         self.memtest_pattern = 0
+        # What early_param() registers beside the model's own parameters.
+        self.early_params: list[tuple[str, Callable[[str | None], int]]] = []
+        self.early_maps: dict[int, tuple[int, int]] = {}  # slot: virtual address, size
         self.earlycon_mapbase: int | None = None  # physical address of the earlycon's registers
         self.cma_areas: list[CmaArea] = []
         self.cma_default_area: CmaArea | None = None

@@ -6,7 +6,7 @@ Linux: kernel/params.c (parse_args), lib/cmdline.c (next_arg, memparse).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
 from bootsim.errors import KernelPanic
 
@@ -79,10 +79,10 @@ def parameq(a: str, b: str) -> bool:
 
 def parse_early_options(
     command_line: str,
-    handlers: Mapping[str, Callable[[str | None], int]],
+    handlers: Sequence[tuple[str, Callable[[str | None], int]]],
     malformed: Callable[[str], None],
 ) -> list[str]:
-    """Call the handler of each early parameter in order; returns the names that have none.
+    """Call the handlers of each early parameter in order; returns the names that have none.
 
     A handler gets the value and returns an errno; another value than 0 is reported to `malformed`
     (init/main.c do_early_param). `console` counts as `earlycon` too. What follows `--` is init's.
@@ -91,11 +91,12 @@ def parse_early_options(
     for name, value in next_args(command_line):
         if name == "--" and value is None:
             break
-        handler = next((handlers[known] for known in handlers if parameq(known, name)), None)
-        if handler is None and name == "console":
-            handler = handlers.get("earlycon")
-        if handler is None:
+        mine = [handler for known, handler in handlers if parameq(known, name)]
+        if name == "console":
+            mine += [handler for known, handler in handlers if known == "earlycon"]
+        if not mine:
             others.append(name)
-        elif handler(value) != 0:
-            malformed(name)
+        for handler in mine:
+            if handler(value) != 0:
+                malformed(name)
     return others

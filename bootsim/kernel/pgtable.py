@@ -68,7 +68,7 @@ class MemType:
 
 def set_pmd(kernel: Kernel, virt: int, first: int, second: int) -> None:
     """Write both hardware entries of the pmd that maps `virt`."""
-    entries = kernel.memory.words(_pgd_entry(kernel, virt & -PMD_SIZE), 2)
+    entries = kernel.memory.words(pmd_entry(kernel, virt & -PMD_SIZE), 2)
     entries[0], entries[1] = first, second
 
 
@@ -76,7 +76,7 @@ def pmd_clear(kernel: Kernel, start: int, end: int) -> None:
     """Clear the pmds of virtual [start, end), whole ones."""
     first, last = start // PMD_SIZE, -(-end // PMD_SIZE)
     if first < last:
-        kernel.memory.zero(_pgd_entry(kernel, first * PMD_SIZE), 8 * (last - first))
+        kernel.memory.zero(pmd_entry(kernel, first * PMD_SIZE), 8 * (last - first))
 
 
 def pmd_populate(kernel: Kernel, virt: int, table_phys: int, prot: int) -> None:
@@ -101,7 +101,7 @@ def early_alloc(kernel: Kernel, size: int, what: str, *, align: int | None = Non
 
 def early_pte_alloc(kernel: Kernel, virt: int, prot: int) -> int:
     """The page of second-level tables behind `virt`, allocated where there is none yet."""
-    entry = kernel.memory.read_u32(_pgd_entry(kernel, virt & -PMD_SIZE))
+    entry = kernel.memory.read_u32(pmd_entry(kernel, virt & -PMD_SIZE))
     if entry & PMD_TYPE_MASK == PMD_TYPE_TABLE:
         return entry & -1024 & -PTE_TABLE_SIZE
     if entry & PMD_TYPE_MASK:
@@ -128,7 +128,7 @@ def create_mapping(kernel: Kernel, virt: int, phys: int, length: int, kind: MemT
         if kind.prot_sect and not (virt | following | phys) % SECTION_SIZE:
             for section in range(virt, following, SECTION_SIZE):
                 kernel.memory.write_u32(
-                    _pgd_entry(kernel, section), phys + section - virt | kind.prot_sect
+                    pmd_entry(kernel, section), phys + section - virt | kind.prot_sect
                 )
         else:
             table = early_pte_alloc(kernel, virt, kind.prot_l1)
@@ -164,6 +164,13 @@ def map_pages(kernel: Kernel, table: int, virt: int, length: int, phys: int, kin
         hardware[page] = phys + page * PAGE_SIZE | prot
 
 
-def _pgd_entry(kernel: Kernel, virt: int) -> int:
+def unmap_pages(kernel: Kernel, table: int, virt: int, length: int) -> None:
+    """Clear the ptes of the pages that [virt, virt + length), within a pmd, touches."""
+    first, count = virt % PMD_SIZE >> PAGE_SHIFT, -(-length // PAGE_SIZE)
+    kernel.memory.zero(table + 4 * first, 4 * count)
+    kernel.memory.zero(table + PTE_HWTABLE_OFF + 4 * first, 4 * count)
+
+
+def pmd_entry(kernel: Kernel, virt: int) -> int:
     """Physical address of the first-level entry that maps `virt`."""
     return kernel.virt_to_phys(kernel.profile.swapper_pg_dir) + 4 * (virt // SECTION_SIZE)

@@ -110,7 +110,10 @@ def parse_early_param(kernel: Kernel) -> None:
     }
     others = parse_early_options(
         kernel.boot_command_line,
-        {name: partial(handler, kernel) for name, handler in handlers.items()},
+        [
+            *((name, partial(handler, kernel)) for name, handler in handlers.items()),
+            *kernel.early_params,
+        ],
         lambda name: kernel.pr_warn(f"Malformed early option '{name}'"),
     )
     if others:

@@ -188,6 +188,7 @@ EXPORTS = (
     _takes(f"int memblock_free({_RANGE})", Memblock.phys_free, "5.0"),
     _takes(f"int memblock_phys_free({_RANGE})", Memblock.phys_free, "6.1"),
     Export("void memblock_free(void *ptr, size_t size)", _free, "6.1", asks_caller=True),
+    _takes(f"void __memblock_free_early({_RANGE})", Memblock.phys_free, "5.0"),
     Export(f"void __memblock_free_late({_RANGE})", _free_late, "5.0", asks_caller=True),
     Export(f"void memblock_free_late({_RANGE})", _free_late, "6.1", asks_caller=True),
     _method("void memblock_trim_memory(phys_addr_t align)", Memblock.trim_memory),
@@ -294,6 +295,12 @@ EXPORTS = (
     _method("bool memblock_is_map_memory(phys_addr_t addr)", Memblock.is_map_memory),
     _method("bool memblock_is_reserved(phys_addr_t addr)", Memblock.is_reserved),
     _method(f"bool memblock_is_region_memory({_RANGE})", Memblock.is_region_memory),
+    _method(
+        "unsigned long memblock_addrs_overlap(phys_addr_t base1, phys_addr_t size1,"
+        " phys_addr_t base2, phys_addr_t size2)",
+        Memblock.addrs_overlap,
+        "6.1",
+    ),
     _method(f"bool memblock_is_region_reserved({_RANGE})", Memblock.is_region_reserved),
     _method(
         f"bool memblock_overlaps_region(struct memblock_type *type, {_RANGE})",

@@ -104,9 +104,25 @@ def _dump_stack(guest: Guest) -> None:
 _FMT = "const char *fmt"
 _BUF = "char *buf, size_t size, const char *fmt"
 
+_RATELIMIT_BURST = 10  # DEFAULT_RATELIMIT_BURST, of each 5 s: early boot takes no time
+
+
+def _printk_ratelimit(guest: Guest, _func: int) -> bool:
+    guest.ratelimited += 1
+    return guest.ratelimited <= _RATELIMIT_BURST
+
+
+def _dump_stack_lvl(guest: Guest, _level: int) -> None:
+    _dump_stack(guest)
+
+
 EXPORTS = (
     Export(f"int printk({_FMT}, ...)", _printk, "5.0"),
     Export(f"int _printk({_FMT}, ...)", _printk, "6.1"),
+    Export(f"int printk_deferred({_FMT}, ...)", _printk, "5.0"),
+    Export(f"int _printk_deferred({_FMT}, ...)", _printk, "6.1"),
+    Export("int __printk_ratelimit(const char *func)", _printk_ratelimit),
+    Export("void dump_stack_lvl(const char *log_lvl)", _dump_stack_lvl, "6.1"),
     Export(f"int vprintk({_FMT}, va_list args)", _printk),
     Export(f"void panic({_FMT}, ...)", _panic),
     Export("void __bug(const char *file, int line)", _bug),
@@ -120,6 +136,12 @@ EXPORTS = (
         f"void warn_slowpath_fmt(const char *file, int line, unsigned int taint, {_FMT}, ...)",
         _warn_slowpath_fmt,
         "6.1",
+    ),
+    Export(
+        f"void warn_slowpath_fmt_taint(const char *file, int line, unsigned int taint,"
+        f" {_FMT}, ...)",
+        _warn_slowpath_fmt,
+        "5.0",
     ),
     Export("void dump_stack(void)", _dump_stack),
     Export(f"int snprintf({_BUF}, ...)", _snprintf),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bootsim.guest.exports import Api, Export, aeabi, memblock, of_api, printk, string
+from bootsim.guest.exports import Api, Export, aeabi, memblock, mm, of_api, printk, string
 
 EXPORTS: tuple[Export, ...] = (
     *memblock.EXPORTS,
+    *mm.EXPORTS,
     *printk.EXPORTS,
     *string.EXPORTS,
     *aeabi.EXPORTS,
