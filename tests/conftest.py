@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import Run, runner
+
 MEMBLOCK_VECTORS = Path(__file__).parent / "data" / "memblock"
 SUMMARY = pytest.StashKey[list[str]]()
 
@@ -18,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="run tests/test_memblock_vectors.py on the vector files in DIR",
     )
+
+
+@pytest.fixture
+def bootsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line: exit status, stdout, stderr."""
+    return runner(monkeypatch, capsys)
 
 
 def pytest_configure(config: pytest.Config) -> None:

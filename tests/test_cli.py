@@ -10,30 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bootsim.cli import main
 from tests.trees import CELLS, blob, board
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MIB = 1 << 20
 
 Result = tuple[int, str, str]
-
-
-@pytest.fixture
-def bootsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    """Run `bootsim ARGS` in this process: (exit status, stdout, stderr)."""
-
-    def run(*args: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["bootsim", *map(str, args)])
-        status = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            status = int(exit_.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 def one_line(result: Result, status: int = 2) -> str:

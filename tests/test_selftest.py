@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootsim.cli import main
 from bootsim.kernel import memblock as memblock_module
 from bootsim.kernel.memblock import Memblock, Region
 from bootsim.selftest import memblock, tap
 from bootsim.selftest.check import BOTH, Check, Outcome
 from bootsim.simulate import Boot
+from tests.command import Run
 
 PAGE = Path(memblock_module.__file__).with_name("MEMBLOCK.md")
 SEED_FUNCTIONS = Path(__file__).parent / "data" / "memblock" / "seed-functions.txt"
@@ -158,23 +157,6 @@ def test_a_boot_after_it_is_as_ever() -> None:
 
 
 # What a user sees.
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def bootsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*args: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bootsim", *args])
-        status = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            status = int(exit_.code or 0)
-        return status, *capsys.readouterr()
-
-    return run
-
 
 def test_tap(bootsim: Run, outcomes: list[Outcome]) -> None:
     status, out, err = bootsim("selftest", "memblock")

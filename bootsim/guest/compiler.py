@@ -98,24 +98,26 @@ def _named(name: str) -> Compiler:
 class DriverOptions:
     """How to compile a driver: for which kernel, with which macros and folders for #include.
 
-    `page_offset` is the kernel's.
+    `config` are the kernel's options that its headers have to know, as macros.
     """
 
     api: Api = "5.0"
+    config: tuple[str, ...] = ()
     defines: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
-    page_offset: int = 0x80000000
     cc: str | None = None
 
-    def arguments(self, source: str) -> list[str]:
-        """The compiler's options for a file that holds `source`."""
+    def arguments(self, source: str, name: str) -> list[str]:
+        """The compiler's options for a file that holds `source`, of a module called `name`."""
         defined = {re.split(r"[=(]", macro)[0] for macro in self.defines}
         return [
             *(*CODE_OPTIONS, *_WARNINGS),
             *(argument for folder in self.includes for argument in ("-I", folder)),
-            *("-isystem", str(INCLUDE), "-include", "linux/kconfig.h", "-D__KERNEL__"),
+            *("-isystem", str(INCLUDE), "-include", "linux/kconfig.h"),
+            *("-include", "linux/compiler_types.h", "-D__KERNEL__", "-D__LINUX_ARM_ARCH__=7"),
             f"-DLINUX_VERSION_CODE={VERSION_CODES[self.api]}",
-            f"-DCONFIG_PAGE_OFFSET={self.page_offset:#x}",
+            f'-DKBUILD_MODNAME="{re.sub(r"[^A-Za-z0-9_]", "_", name)}"',
+            *(f"-D{macro}" for macro in self.config),
             *(f"-D{name}=1" for name in guards(source) if name not in defined),
             *(f"-D{macro}" for macro in self.defines),
         ]
@@ -153,7 +155,7 @@ def compile_driver(path: Path, options: DriverOptions) -> tuple[ObjectFile, str]
     Raises what compile_c() raises.
     """
     source = _read(path).decode("utf-8", "replace")
-    return compile_c(path, options.arguments(source), options.cc)
+    return compile_c(path, options.arguments(source, path.stem), options.cc)
 
 
 def compile_c(

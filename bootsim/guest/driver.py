@@ -26,6 +26,7 @@ from bootsim.machine.cpu import Cpu
 
 _FIRST_STAGE = next(iter(STAGES))
 _VSPRINTF = {"5.0": VsprintfFeatures.linux_5_0, "6.1": VsprintfFeatures.linux_6_1}
+_PAGE_SIZE_MEMCG = 36  # bytes: a struct page with mem_cgroup, include/linux/mm_types.h
 _FILE_MAX = 64 << 20  # bytes
 _STUBS_OFFSET = 0x8000  # from _stext: behind the firmware's text
 
@@ -149,7 +150,7 @@ def load_guest_drivers(
         api=api,
         defines=options.defines,
         includes=options.includes,
-        page_offset=profile.layout.page_offset,
+        config=_config(profile),
         cc=options.cc,
     )
     objects = []
@@ -180,6 +181,22 @@ def load_guest_drivers(
         drivers.append(Driver(run, options.hook or DRIVER_STAGE, name))
     drivers.append(Driver(do_initcalls, HANDOVER, name))
     return drivers
+
+
+def _config(profile: Profile) -> tuple[str, ...]:
+    """The options of the kernel in `profile` that its headers have to know."""
+    config = profile.config
+    switches = {
+        "CONFIG_HIGHMEM": config.highmem,
+        "CONFIG_ZONE_DMA": "DMA" in config.zones,
+        "CONFIG_MEMCG": config.struct_page_size == _PAGE_SIZE_MEMCG,
+    }
+    return (
+        f"CONFIG_PAGE_OFFSET={profile.layout.page_offset:#x}",
+        f"CONFIG_FORCE_MAX_ZONEORDER={config.max_order}",
+        f"CONFIG_ARCH_FORCE_MAX_ORDER={config.max_order}",
+        *(f"{name}=1" for name, on in switches.items() if on),
+    )
 
 
 def _object(file: Path, options: DriverOptions) -> tuple[ObjectFile, str]:

@@ -413,7 +413,7 @@ class _Reader:
         return f"section {number} {self._names[number]!r}"
 
     def _check_bulk(self, sizes: Iterable[int]) -> None:
-        """No part of a sound file is used twice; where it is, memory would be filled with copies."""
+        """Sound files use no part twice; those that do could fill the memory with copies."""
         if sum(sizes) > len(self._data):
             raise self._error("sections or segments overlap in the file")
 

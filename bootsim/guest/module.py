@@ -1,17 +1,18 @@
 """Object files put in their place: laid out, their symbols resolved, their code patched.
 
 What Linux's linker does for built-in drivers and kernel/module.c for modules; addresses are
-virtual.
+virtual. Rules of symbols: System V ABI, Symbol Table.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bootsim.errors import BootsimError
+from bootsim.guest.branches import branch_targets
 from bootsim.guest.elf import (
     SHN_ABS,
     SHN_COMMON,
@@ -32,12 +33,18 @@ from bootsim.guest.relocate import (
 
 # Unwinding tables of the ARM EABI: nobody reads them here (arch/arm/kernel/vmlinux.lds.S).
 _DISCARDED = (".ARM.exidx", ".ARM.extab")
+_PAGE = 1 << 12
+_UNDEFINED_MAX = 100  # as many as anyone wants to read
+_ABSENT = Target(0, thumb=False, absent=True)
 
 Resolve = Callable[[str], Target | None]
 
 
 class PlacedSymbol(NamedTuple):
-    """A named function or object and the memory that it has: addresses in bytes, virtual."""
+    """A named function or object and the memory that it has: addresses in bytes, virtual.
+
+    `is_local` is also a weak one in whose place another is used.
+    """
 
     address: int
     size: int
@@ -47,10 +54,18 @@ class PlacedSymbol(NamedTuple):
     thumb: bool = False
     file: str = ""
 
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
 
 @dataclass(slots=True)
 class Module:
-    """Object files as they lie in memory from `base` to `end`."""
+    """Object files as they lie in memory from `base` to `end`.
+
+    `undefined` has the first of the symbols that nobody defines; `entry` is what a linked file
+    itself gives as its entry.
+    """
 
     base: int
     end: int = 0
@@ -61,6 +76,9 @@ class Module:
     places: dict[tuple[int, int], int] = field(default_factory=dict)  # file, section: address
     undefined: list[tuple[str, str]] = field(default_factory=list)  # symbol, who refers to it
     called: set[str] = field(default_factory=set)  # own functions that own code refers to
+    entry: int = 0
+    _changes: list[int] = field(default_factory=list)  # where another symbol's memory begins
+    _owners: list[PlacedSymbol | None] = field(default_factory=list)  # whose that is
 
     def symbol(self, name: str) -> PlacedSymbol | None:
         """The symbol called `name`: a global one, or else the first local one."""
@@ -68,14 +86,75 @@ class Module:
         return min(found, key=lambda symbol: symbol.is_local) if found else None
 
     def symbol_at(self, address: int) -> PlacedSymbol | None:
-        """The symbol whose memory holds `address`."""
-        index = bisect_right(self.symbols, address, key=lambda symbol: symbol.address) - 1
-        while index >= 0 and self.symbols[index].address > address - (1 << 16):
-            symbol = self.symbols[index]
-            if address < symbol.address + max(symbol.size, 1):
-                return symbol
-            index -= 1
-        return None
+        """The symbol whose memory holds `address`, the innermost if there are several."""
+        index = bisect_right(self._changes, address) - 1
+        return self._owners[index] if index >= 0 else None
+
+    def symbols_in(self, start: int, end: int) -> list[PlacedSymbol]:
+        """The symbols that begin in this range."""
+        first = bisect_left(self.symbols, start, key=lambda symbol: symbol.address)
+        last = bisect_left(self.symbols, end, key=lambda symbol: symbol.address)
+        return self.symbols[first:last]
+
+    def place_symbols(self, symbols: Iterable[PlacedSymbol]) -> None:
+        """Take `symbols`. One without a size, as assembly has them, reaches to what comes next,
+        unless it is a label inside of another."""
+        found = sorted(symbols, key=_innermost_last)
+        self._changes, self._owners = _owners(found)
+        ends = (address + len(content) for address, content in self.pieces)
+        borders = sorted({*(symbol.address for symbol in found), *ends})
+        for index, symbol in enumerate(found):
+            if not symbol.size and self.symbol_at(symbol.address) is None:
+                at = symbol.address
+                found[index] = symbol._replace(size=_after(at, borders, default=at) - at)
+        self.symbols = sorted(found, key=_innermost_last)
+        self._changes, self._owners = _owners(self.symbols)
+
+
+def _innermost_last(symbol: PlacedSymbol) -> tuple[int, int, bool, bool, str]:
+    """Of names for the same memory, the one to be known by comes last (kernel/kallsyms.c)."""
+    return (
+        *(symbol.address, -symbol.size, symbol.is_function, not symbol.is_local),
+        symbol.name,
+    )
+
+
+def _after(address: int, ascending: Sequence[int], default: int) -> int:
+    """The first of `ascending` behind `address`."""
+    index = bisect_right(ascending, address)
+    return ascending[index] if index < len(ascending) else default
+
+
+def _owners(symbols: list[PlacedSymbol]) -> tuple[list[int], list[PlacedSymbol | None]]:
+    """Where whose memory begins, for `symbols` in the order of _innermost_last."""
+    changes: list[int] = []
+    owners: list[PlacedSymbol | None] = []
+    around: list[PlacedSymbol] = []  # that hold the current address, the innermost last
+
+    def note(address: int, owner: PlacedSymbol | None) -> None:
+        if changes and changes[-1] == address:
+            owners[-1] = owner
+        else:
+            changes.append(address)
+            owners.append(owner)
+
+    def leave(address: int) -> None:
+        while around and around[-1].end <= address:
+            end = around.pop().end
+            while around and around[-1].end <= end:
+                around.pop()
+            note(end, around[-1] if around else None)
+
+    for symbol in symbols:
+        if symbol.size:
+            leave(symbol.address)
+            around.append(symbol)
+            note(symbol.address, symbol)
+    leave(1 << 64)
+    return changes, owners
+
+
+# Relocatable files.
 
 
 def link(objects: Sequence[ObjectFile], base: int, limit: int, resolve: Resolve) -> Module:
@@ -84,155 +163,160 @@ def link(objects: Sequence[ObjectFile], base: int, limit: int, resolve: Resolve)
     `resolve` knows the kernel's symbols. What nobody defines is listed in `undefined`. Raises
     BootsimError where they do not fit, define a symbol twice, or cannot be patched.
     """
-    module = Module(base, objects=list(objects))
-    at = base
-    for number, object_ in enumerate(objects):
-        for section in object_.sections:
-            if section.name.startswith(_DISCARDED):
-                continue
-            at = -(-at // max(section.align, 4)) * max(section.align, 4)
-            at = _put(module, number, section, at, limit, object_.name)
-    globals_: dict[str, tuple[Target, Symbol, str]] = {}
-    for number, object_ in enumerate(objects):
-        for symbol in object_.symbols:
-            if symbol.section == SHN_COMMON and symbol.name not in globals_:
-                align = max(symbol.value, 4)
-                section = Section(0, ".bss", 0, symbol.size, align, None)
-                address = -(-at // align) * align
-                at = _put(module, number, section, address, limit, object_.name, keep=False)
-                globals_[symbol.name] = Target(address, thumb=False), symbol, object_.name
-                module.symbols.append(
-                    PlacedSymbol(address, symbol.size, symbol.name, False, False, False, object_.name)
-                )
-                continue
-            placed = _place(module, number, symbol)
-            if placed is None:
-                continue
-            if symbol.type in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE") and symbol.name:
-                if not symbol.name.startswith(("$", ".L")):
-                    module.symbols.append(_placed_symbol(placed, symbol, object_.name))
-            if not symbol.is_local:
-                _define(globals_, symbol, placed, object_.name)
-    module.end = at
-    module.symbols.sort()
-    _relocate(module, globals_, resolve)
-    return module
+    linker = _Linker(objects, base, limit, resolve)
+    linker.place_sections()
+    linker.define_symbols()
+    linker.relocate()
+    return linker.module
 
 
-def _put(
-    module: Module,
-    number: int,
-    section: Section,
-    address: int,
-    limit: int,
-    name: str,
-    *,
-    keep: bool = True,
-) -> int:
-    """Give `section` its memory; where that ends."""
-    if address + section.size > limit:
-        raise BootsimError(
-            f"{name}: {section.name} with {section.size:#x} bytes does not fit below {limit:#010x}"
-        )
-    module.pieces.append((address, bytearray(section.data or bytes(section.size))))
-    if keep:
-        module.places[number, section.index] = address
-        module.tables.setdefault(section.name, []).append((address, section.size))
-    return address + section.size
+class _Definition(NamedTuple):
+    """A global symbol and who defines it."""
+
+    symbol: Symbol
+    target: Target
+    file: str
 
 
-def _place(module: Module, number: int, symbol: Symbol) -> Target | None:
-    """Where a symbol that its file defines has come to; None for others, and what was left out."""
-    if symbol.section == SHN_ABS:
-        return Target(symbol.value, thumb=False)
-    if symbol.section in (SHN_UNDEF, SHN_COMMON) or (number, symbol.section) not in module.places:
-        return None
-    thumb = symbol.type == "STT_FUNC" and bool(symbol.value & 1)
-    return Target(module.places[number, symbol.section] + (symbol.value & ~1 if thumb else symbol.value), thumb)
+class _Linker:
+    """One link, step by step."""
 
+    def __init__(
+        self, objects: Sequence[ObjectFile], base: int, limit: int, resolve: Resolve
+    ) -> None:
+        self.module = Module(base, base, objects=list(objects))
+        self._limit = limit
+        self._resolve = resolve
+        self._globals: dict[str, _Definition] = {}
+        self._undefined: set[tuple[str, str]] = set()
 
-def _placed_symbol(placed: Target, symbol: Symbol, name: str) -> PlacedSymbol:
-    is_function = symbol.type == "STT_FUNC"
-    return PlacedSymbol(
-        *(placed.address, symbol.size, symbol.name, is_function, symbol.is_local),
-        *(placed.thumb, name),
-    )
+    def place_sections(self) -> None:
+        module = self.module
+        for number, object_ in enumerate(module.objects):
+            for section in object_.sections:
+                if not section.name.startswith(_DISCARDED):
+                    address = self._put(section, object_.name)
+                    module.places[number, section.index] = address
+                    module.tables.setdefault(section.name, []).append((address, section.size))
 
+    def _put(self, section: Section, file: str) -> int:
+        """Give `section` the memory behind what there is."""
+        module = self.module
+        align = max(section.align, 4)
+        address = -(-module.end // align) * align
+        if address + section.size > self._limit:
+            raise BootsimError(
+                f"{file}: {section.name} with {section.size:#x} bytes does not fit below"
+                f" {self._limit:#010x}"
+            )
+        content = bytearray(section.size if section.data is None else section.data)
+        module.pieces.append((address, content))
+        module.end = address + section.size
+        return address
 
-def _define(
-    globals_: dict[str, tuple[Target, Symbol, str]], symbol: Symbol, placed: Target, name: str
-) -> None:
-    _, other, file = globals_.get(symbol.name, (None, None, ""))
-    if other is not None and not other.is_weak and other.section != SHN_COMMON:
-        if symbol.is_weak:
-            return
-        raise BootsimError(f"'{symbol.name}' is defined in {file} and in {name}")
-    globals_[symbol.name] = placed, symbol, name
-
-
-def _relocate(
-    module: Module, globals_: dict[str, tuple[Target, Symbol, str]], resolve: Resolve
-) -> None:
-    contents = dict(module.pieces)
-    for number, object_ in enumerate(module.objects):
-        targets: dict[int, Target | None] = {}
-        for section in object_.sections:
-            address = module.places.get((number, section.index))
-            if address is None:
-                continue
-            for relocation in section.relocations:
-                if relocation.type in NOTHING:
-                    continue
-                if relocation.symbol not in targets:
-                    targets[relocation.symbol] = _target(
-                        module, number, object_.symbols[relocation.symbol], globals_, resolve
-                    )
-                target = targets[relocation.symbol]
-                symbol = object_.symbols[relocation.symbol]
-                place = address + relocation.offset
-                user = module.symbol_at(place)
-                if user is None or user.name != symbol.name:  # of its own address no one is called
-                    module.called.add(symbol.name)
+    def define_symbols(self) -> None:
+        symbols = []
+        for number, object_ in enumerate(self.module.objects):
+            for symbol in object_.symbols:
+                target = self._target_in_file(number, symbol)
                 if target is None:
-                    where = f"{user.name}()" if user and user.is_function else section.name
-                    if (symbol.name, where) not in module.undefined:
-                        module.undefined.append((symbol.name, where))
                     continue
-                _patch(contents[address], relocation, relocation.offset, place, target, symbol.name, object_.name)
+                if not symbol.is_local:
+                    self._define(_Definition(symbol, target, object_.name))
+                if symbol.section != SHN_ABS and _has_memory(symbol):
+                    symbols.append(_placed_symbol(symbol, target, object_.name))
+        symbols += self._place_common()
+        self.module.place_symbols(map(self._local_if_unused, symbols))
 
+    def _target_in_file(self, number: int, symbol: Symbol) -> Target | None:
+        """Where a symbol that its file defines has come to; None if it does not, or that was left
+        out."""
+        if symbol.section == SHN_ABS:
+            return Target(symbol.value, thumb=False, is_function=False)
+        place = self.module.places.get((number, symbol.section))
+        if symbol.section in (SHN_UNDEF, SHN_COMMON) or place is None:
+            return None
+        return _moved(symbol, place)
 
-def _target(
-    module: Module,
-    number: int,
-    symbol: Symbol,
-    globals_: dict[str, tuple[Target, Symbol, str]],
-    resolve: Resolve,
-) -> Target | None:
-    if not symbol.is_local and symbol.name in globals_:
-        return globals_[symbol.name][0]
-    placed = _place(module, number, symbol)
-    if placed is None and symbol.section == SHN_UNDEF:
-        placed = resolve(symbol.name)
-        if placed is None and symbol.is_weak:
+    def _define(self, new: _Definition) -> None:
+        name = new.symbol.name
+        known = self._globals.get(name)
+        if known is None or (known.symbol.is_weak and not new.symbol.is_weak):
+            self._globals[name] = new
+        elif not new.symbol.is_weak:
+            raise BootsimError(f"'{name}' is defined in {known.file} and in {new.file}")
+
+    def _place_common(self) -> list[PlacedSymbol]:
+        """Give each common symbol, an `int x;` of old C, that nobody defines its memory once."""
+        largest: dict[str, tuple[Symbol, str]] = {}
+        for object_ in self.module.objects:
+            for symbol in object_.symbols:
+                known = self._globals.get(symbol.name)
+                if symbol.section != SHN_COMMON or (known and not known.symbol.is_weak):
+                    continue
+                other = largest.get(symbol.name, (symbol, ""))[0]
+                merged = replace(
+                    symbol,
+                    size=max(symbol.size, other.size),
+                    value=max(symbol.value, other.value),  # its alignment
+                )
+                largest[symbol.name] = merged, object_.name
+        symbols = []
+        for symbol, file in largest.values():
+            address = self._put(Section(0, ".bss", 0, symbol.size, symbol.value, None), file)
+            target = Target(address, thumb=False)
+            self._globals[symbol.name] = _Definition(symbol, target, file)
+            symbols.append(_placed_symbol(symbol, target, file))
+        return symbols
+
+    def _local_if_unused(self, symbol: PlacedSymbol) -> PlacedSymbol:
+        used = self._globals.get(symbol.name)
+        if symbol.is_local or used is None or used.target.address == symbol.address:
+            return symbol
+        return symbol._replace(is_local=True)
+
+    def relocate(self) -> None:
+        contents = dict(self.module.pieces)
+        for number, object_ in enumerate(self.module.objects):
+            targets: dict[int, Target | None] = {}
+            for section in object_.sections:
+                address = self.module.places.get((number, section.index))
+                if address is None:
+                    continue
+                for relocation in section.relocations:
+                    if relocation.type in NOTHING:
+                        continue
+                    index = relocation.symbol
+                    symbol = object_.symbols[index] if index else None
+                    if index not in targets:
+                        targets[index] = self._target(number, symbol)
+                    target, place = targets[index], address + relocation.offset
+                    user = self.module.symbol_at(place)
+                    if symbol and (user is None or user.name != symbol.name):
+                        self.module.called.add(symbol.name)  # not by itself alone
+                    if target is None:
+                        where = f"{user.name}()" if user and user.is_function else section.name
+                        self._miss(symbol.name if symbol else "", where)
+                        continue
+                    name = symbol.name if symbol else ""
+                    _patch(contents[address], address, relocation, target, name, object_.name)
+
+    def _target(self, number: int, symbol: Symbol | None) -> Target | None:
+        if symbol is None:
             return Target(0, thumb=False)
-    return placed
+        if not symbol.is_local and symbol.name in self._globals:
+            return self._globals[symbol.name].target
+        if symbol.section != SHN_UNDEF:
+            return self._target_in_file(number, symbol)
+        return self._resolve(symbol.name) or (_ABSENT if symbol.is_weak else None)
+
+    def _miss(self, name: str, user: str) -> None:
+        if (name, user) not in self._undefined and len(self._undefined) < _UNDEFINED_MAX:
+            self._undefined.add((name, user))
+            self.module.undefined.append((name, user))
 
 
-def _patch(
-    content: bytearray,
-    relocation: Relocation,
-    offset: int,
-    place: int,
-    target: Target,
-    symbol: str,
-    name: str,
-) -> None:
-    word = int.from_bytes(content[offset : offset + 4], "little")
-    try:
-        word = apply_relocate(relocation.type, word, target, place, relocation.addend)
-    except RelocationError as error:
-        raise BootsimError(f"{name}: '{symbol}' at {place:#010x}: {error}") from error
-    content[offset : offset + 4] = word.to_bytes(4, "little")
+# Linked files.
 
 
 def load_program(program: ObjectFile, base: int, limit: int, resolve: Resolve) -> Module:
@@ -242,7 +326,8 @@ def load_program(program: ObjectFile, base: int, limit: int, resolve: Resolve) -
     Raises BootsimError where it does not fit or cannot be patched.
     """
     low = min(segment.address for segment in program.sections)
-    shift = 0 if program.kind is FileKind.EXEC else base - (low & -0x1000)
+    align = max(_PAGE, *(segment.align for segment in program.sections))
+    shift = 0 if program.kind is FileKind.EXEC else -(-base // align) * align - low // align * align
     module = Module(low + shift, objects=[program])
     for number, segment in enumerate(program.sections):
         address, end = segment.address + shift, segment.address + shift + segment.size
@@ -256,15 +341,16 @@ def load_program(program: ObjectFile, base: int, limit: int, resolve: Resolve) -
         module.pieces.append((address, content))
         module.places[0, number] = shift
         module.end = max(module.end, end)
-    for symbol in program.symbols:
-        if symbol.section == SHN_UNDEF or symbol.type not in ("STT_FUNC", "STT_OBJECT"):
-            continue
-        thumb = symbol.type == "STT_FUNC" and bool(symbol.value & 1)
-        placed = Target(symbol.value - thumb + shift & 0xFFFFFFFF, thumb)
-        module.symbols.append(_placed_symbol(placed, symbol, program.name))
-    module.symbols.sort()
+    module.place_symbols(
+        _placed_symbol(symbol, _moved(symbol, shift), program.name)
+        for symbol in program.symbols
+        if symbol.section not in (SHN_UNDEF, SHN_ABS) and _has_memory(symbol)
+    )
+    if program.entry:
+        module.entry = program.entry + shift & 0xFFFFFFFF
     for relocation in program.relocations:
         _relocate_dynamic(module, program, relocation, shift, resolve)
+    _note_calls(module)
     return module
 
 
@@ -279,24 +365,79 @@ def _relocate_dynamic(
             break
     else:
         raise BootsimError(f"{program.name}: a relocation at {place:#010x}, outside of the program")
-    symbol = program.dynamic_symbols[relocation.symbol] if program.dynamic_symbols else None
-    if relocation.type == R_ARM_RELATIVE or symbol is None:
-        target: Target | None = Target(shift, thumb=False)
+    symbol = program.dynamic_symbols[relocation.symbol] if relocation.symbol else None
+    name = symbol.name if symbol else ""
+    target: Target | None
+    if symbol is None:
+        target = Target(shift if relocation.type == R_ARM_RELATIVE else 0, thumb=False)
+    elif symbol.section == SHN_ABS:
+        target = Target(symbol.value, thumb=False, is_function=False)
     elif symbol.section != SHN_UNDEF:
-        thumb = symbol.type == "STT_FUNC" and bool(symbol.value & 1)
-        target = Target(symbol.value - thumb + shift, thumb)
+        target = _moved(symbol, shift)
     else:
-        target = resolve(symbol.name)
-        if target is None and symbol.is_weak:
-            target = Target(0, thumb=False)
-    name = symbol.name if symbol else "?"
-    if target is None:
+        target = resolve(name) or (_ABSENT if symbol.is_weak else None)
+    if target is not None:
+        moved = relocation._replace(offset=place - address)
+        _patch(content, address, moved, target, name, program.name)
+    elif (name, program.name) not in module.undefined and len(module.undefined) < _UNDEFINED_MAX:
         module.undefined.append((name, program.name))
-        return
-    _patch(content, relocation, place - address, place, target, name, program.name)
 
 
-def walk_symbols(modules: Iterable[Module]) -> Iterator[PlacedSymbol]:
-    """The symbols of all `modules`."""
-    for module in modules:
-        yield from module.symbols
+# What both have.
+
+
+def _has_memory(symbol: Symbol) -> bool:
+    """Whether it names a function or an object; mapping symbols ($a, $d) and labels do not."""
+    return (
+        symbol.type in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE", "STT_COMMON")
+        and symbol.name != ""
+        and not symbol.name.startswith(("$", ".L"))
+    )
+
+
+def _moved(symbol: Symbol, by: int) -> Target:
+    """Its address without the bit that tells Thumb code, `by` bytes on."""
+    is_function = symbol.type == "STT_FUNC"
+    thumb = is_function and bool(symbol.value & 1)
+    return Target(symbol.value - thumb + by & 0xFFFFFFFF, thumb, is_function=is_function)
+
+
+def _placed_symbol(symbol: Symbol, target: Target, file: str) -> PlacedSymbol:
+    return PlacedSymbol(
+        *(target.address, symbol.size, symbol.name, target.is_function, symbol.is_local),
+        *(target.thumb, file),
+    )
+
+
+def _note_calls(module: Module) -> None:
+    """Note the functions that others' code branches to."""
+    functions = {symbol.address: symbol.name for symbol in module.symbols if symbol.is_function}
+    for start, content in module.pieces:
+        for symbol in module.symbols_in(start, start + len(content)):
+            if symbol.is_function:
+                code = bytes(content[symbol.address - start : symbol.end - start])
+                targets = branch_targets(code, symbol.address, thumb=symbol.thumb)
+                module.called.update(
+                    functions[target]
+                    for target in targets
+                    if target in functions and functions[target] != symbol.name
+                )
+
+
+def _patch(
+    content: bytearray,
+    address: int,
+    relocation: Relocation,
+    target: Target,
+    symbol: str,
+    file: str,
+) -> None:
+    """Apply `relocation` to the content of a section at `address`."""
+    offset = relocation.offset
+    place = address + offset
+    word = int.from_bytes(content[offset : offset + 4], "little")
+    try:
+        word = apply_relocate(relocation.type, word, target, place, relocation.addend)
+    except RelocationError as error:
+        raise BootsimError(f"{file}: '{symbol}' at {place:#010x}: {error}") from error
+    content[offset : offset + 4] = word.to_bytes(4, "little")

@@ -18,12 +18,17 @@ class RelocationError(Exception):
 
 
 class Target(NamedTuple):
-    """What a relocation refers to. `thumb_entry` is where Thumb code may branch to a function in
-    ARM code, if that has such an entry; `absent` is a weak symbol that nobody defines."""
+    """What a relocation refers to.
+
+    `thumb_entry` is where Thumb code may branch to a function in ARM code, if that has such an
+    entry. A branch to what is no function (`is_function`) stays in the state that it is in.
+    `absent` is a weak symbol that nobody defines.
+    """
 
     address: int
     thumb: bool
     thumb_entry: int | None = None
+    is_function: bool = True
     absent: bool = False
 
 
@@ -48,15 +53,15 @@ def _prel31(word: int, s: Target, p: int, a: int | None) -> int:
 
 
 def _arm_branch(word: int, s: Target, p: int, a: int | None) -> int:
-    addend = _signed(word, 24) << 2 if a is None else a
+    is_blx = word >> 25 == 0b1111101
+    addend = _signed(word, 24) << 2 | (word >> 23 & 2) * is_blx if a is None else a
     offset = _signed(s.address + addend - p, 32)
     _check_reach(offset, 1 << 25)
-    if s.thumb:
-        is_bl = word >> 24 & 0xF == 0xB and word >> 28 == 0xE  # BL without a condition: make it BLX
-        if not is_bl and word >> 25 != 0b1111101:
+    if s.thumb if s.is_function else is_blx:
+        if word >> 24 != 0xEB and not is_blx:  # only BL without a condition can become BLX
             raise RelocationError("a branch from ARM to Thumb code, which needs a call")
         return 0xFA000000 | (offset & 2) << 23 | offset >> 2 & 0xFFFFFF
-    if word >> 25 == 0b1111101:  # a BLX to what is no Thumb code
+    if is_blx:
         word = 0xEB000000
     return word & 0xFF000000 | offset >> 2 & 0xFFFFFF
 
@@ -80,25 +85,48 @@ def _thumb_branch(word: int, s: Target, p: int, a: int | None) -> int:
         i1, i2 = 1 ^ (lower >> 13 & 1) ^ sign, 1 ^ (lower >> 11 & 1) ^ sign
         bits = sign << 24 | i1 << 23 | i2 << 22 | (upper & 0x3FF) << 12 | (lower & 0x7FF) << 1
         a = _signed(bits, 25)
-    call = lower & 0x4000
-    address = s.address
-    if call:
-        lower = lower | 0x1000 if s.thumb else lower & ~0x1000  # BL, or BLX to ARM code
-        if not s.thumb:
+    is_call = bool(lower & 0x4000)
+    if is_call:
+        to_thumb = s.thumb if s.is_function else bool(lower & 0x1000)
+        address = s.address
+        if to_thumb:
+            lower |= 0x1000  # BL
+        else:
+            lower &= ~0x1000  # BLX, which counts from a whole word
             p &= ~3
-    elif not s.thumb:
-        if s.thumb_entry is None:
-            raise RelocationError("a branch from Thumb to ARM code, which needs a call")
-        address = s.thumb_entry
+    else:
+        address = _from_thumb(s)
     offset = _signed(address + a - p, 32)
     _check_reach(offset, 1 << 24)
     sign = offset >> 24 & 1
     j1, j2 = 1 ^ (offset >> 23 & 1) ^ sign, 1 ^ (offset >> 22 & 1) ^ sign
     upper = upper & 0xF800 | sign << 10 | offset >> 12 & 0x3FF
     lower = lower & 0xD000 | j1 << 13 | j2 << 11 | offset >> 1 & 0x7FF
-    if call and not s.thumb:
+    if is_call and not to_thumb:
         lower &= ~1
     return upper | lower << 16
+
+
+def _thumb_branch_if(word: int, s: Target, p: int, a: int | None) -> int:
+    upper, lower = word & 0xFFFF, word >> 16
+    if a is None:
+        sign, j1, j2 = upper >> 10 & 1, lower >> 13 & 1, lower >> 11 & 1
+        bits = sign << 20 | j2 << 19 | j1 << 18 | (upper & 0x3F) << 12 | (lower & 0x7FF) << 1
+        a = _signed(bits, 21)
+    offset = _signed(_from_thumb(s) + a - p, 32)
+    _check_reach(offset, 1 << 20)
+    upper = upper & 0xFBC0 | (offset >> 20 & 1) << 10 | offset >> 12 & 0x3F
+    lower = lower & 0xD000 | (offset >> 18 & 1) << 13 | (offset >> 19 & 1) << 11
+    return upper | (lower | offset >> 1 & 0x7FF) << 16
+
+
+def _from_thumb(s: Target) -> int:
+    """Where Thumb code can branch to `s` without a call."""
+    if s.thumb or not s.is_function:
+        return s.address
+    if s.thumb_entry is None:
+        raise RelocationError("a branch from Thumb to ARM code, which needs a call")
+    return s.thumb_entry
 
 
 def _thumb_mov(half: int, *, relative: bool) -> Callable[[int, Target, int, int | None], int]:
@@ -121,22 +149,6 @@ def _thumb_mov(half: int, *, relative: bool) -> Callable[[int, Target, int, int 
 def _check_reach(offset: int, limit: int) -> None:
     if not -limit <= offset < limit:
         raise RelocationError(f"{offset:#x} bytes away, further than a branch reaches")
-
-
-def _thumb_branch_19(word: int, s: Target, p: int, a: int | None) -> int:
-    upper, lower = word & 0xFFFF, word >> 16
-    if a is None:
-        sign, j1, j2 = upper >> 10 & 1, lower >> 13 & 1, lower >> 11 & 1
-        bits = sign << 20 | j2 << 19 | j1 << 18 | (upper & 0x3F) << 12 | (lower & 0x7FF) << 1
-        a = _signed(bits, 21)
-    if not s.thumb and s.thumb_entry is None:
-        raise RelocationError("a branch from Thumb to ARM code, which needs a call")
-    address = s.address if s.thumb or s.thumb_entry is None else s.thumb_entry
-    offset = _signed(address + a - p, 32)
-    _check_reach(offset, 1 << 20)
-    upper = upper & 0xFBC0 | (offset >> 20 & 1) << 10 | offset >> 12 & 0x3F
-    lower = lower & 0xD000 | (offset >> 18 & 1) << 13 | (offset >> 19 & 1) << 11
-    return upper | (lower | offset >> 1 & 0x7FF) << 16
 
 
 def _got_entry(word: int, s: Target, p: int, a: int | None) -> int:
@@ -170,7 +182,7 @@ _TYPES: dict[int, Callable[[int, Target, int, int | None], int]] = {
     48: _thumb_mov(1, relative=False),  # R_ARM_THM_MOVT_ABS
     49: _thumb_mov(0, relative=True),  # R_ARM_THM_MOVW_PREL_NC
     50: _thumb_mov(1, relative=True),  # R_ARM_THM_MOVT_PREL
-    51: _thumb_branch_19,  # R_ARM_THM_JUMP19
+    51: _thumb_branch_if,  # R_ARM_THM_JUMP19
 }
 _ARM_BRANCHES = frozenset((1, 27, 28, 29))
 _THUMB_BRANCHES = frozenset((10, 30, 51))
@@ -179,7 +191,9 @@ _RELATIVE = frozenset((3, 42, 45, 46, 49, 50))
 # Others that compilers make, and what makes them.
 _REFUSED = {
     **dict.fromkeys((24, 25, 26, 96), "position-independent code: compile with -fno-pic"),
-    **dict.fromkeys((9, 31, 61, 62, 63), "code for a static base: compile with -fno-ropi -fno-rwpi"),
+    **dict.fromkeys(
+        (9, 31, 61, 62, 63), "code for a static base: compile with -fno-ropi -fno-rwpi"
+    ),
     **dict.fromkeys((104, 105, 106, 107, 108), "thread-local data, which no kernel has"),
 }
 

@@ -6,7 +6,7 @@ Linux: mm/cma.c, kernel/dma/contiguous.c.
 from __future__ import annotations
 
 from bootsim.kernel.kernel import CmaArea, Kernel
-from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, round_up
 from bootsim.kernel.params import memparse
 
 ENOMEM, EBUSY, EINVAL, ENOSPC = 12, 16, 22, 28
@@ -115,5 +115,6 @@ def cma_init_reserved_mem(kernel: Kernel, base: int, size: int, name: str) -> Cm
         return None
     area = CmaArea(name, base, size)
     kernel.cma_areas.append(area)
+    kernel.vars.totalcma_pages += size >> PAGE_SHIFT
     kernel.use(base, size, f"CMA area {name}")
     return area

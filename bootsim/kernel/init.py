@@ -221,7 +221,7 @@ def mem_init_print_info(kernel: Kernel, totalram_pages: int, totalhigh_pages: in
     if symbol("__init_begin") <= symbol("_sinittext") < symbol("__init_end"):
         init_data -= init_code
     pages = sum(zone.struct.present_pages for zone in buddy.zones)
-    cma = sum(area.size for area in kernel.cma_areas) >> PAGE_SHIFT
+    cma = kernel.vars.totalcma_pages
     reserved = (pages - totalram_pages - cma) & U32_MASK
     highmem = ""
     if kernel.profile.config.highmem:

@@ -6,6 +6,7 @@ first argument, so that two boots in one process never meet.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
 from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 
+_CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
 NUMA_NO_NODE = -1  # include/linux/numa.h
 
 Hook = Callable[["Kernel"], None]
@@ -163,6 +165,9 @@ class Kernel:
         """What the image holds, and what head.S finds out (__fixup_pv_table)."""
         memory, offset = self.memory, self.phys_offset - self.profile.layout.page_offset
         memory.write(self.pa_symbol("linux_banner"), f"{self.profile.banner}\n\0".encode())
+        memory.write(self.pa_symbol("hex_asc"), b"0123456789abcdef\0")
+        memory.write(self.pa_symbol("hex_asc_upper"), b"0123456789ABCDEF\0")
+        memory.write(self.pa_symbol("console_printk"), _CONSOLE_PRINTK.pack(7, 4, 1, 7))
         memory.write_u32(self.pa_symbol("__pv_phys_pfn_offset"), self.phys_offset >> PAGE_SHIFT)
         memory.write(self.pa_symbol("__pv_offset"), offset.to_bytes(8, "little", signed=True))
 

@@ -208,6 +208,7 @@ _SYMBOLS = (
     *("cr_alignment", "log_first_idx", "log_next_idx", "memblock", "memblock_names"),
     *("boot_command_line", "contig_page_data", "bm_pte", "memblock_memory_init_regions"),
     *("memblock_reserved_init_regions", "__log_buf", "memblock_debug", "linux_banner"),
+    *("hex_asc", "hex_asc_upper", "console_printk"),
     *("__pv_phys_pfn_offset", "__pv_offset", *Variables.names()),
 )
 _SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there

@@ -39,6 +39,11 @@ class Variables:
     max_mapnr = Word()  # pages of the memory map
     high_memory = Word()  # virtual, where lowmem ends
     mem_map = Word()  # virtual
+    totalcma_pages = Word()  # mm/cma.c
+    oops_in_progress = Word()  # lib/bust_spinlocks.c
+    panic_timeout = Word()  # kernel/panic.c
+    panic_on_warn = Word()
+    system_state = Word()  # init/main.c: SYSTEM_BOOTING
     # drivers/of/fdt.c
     initial_boot_params = Word()  # virtual
     dt_root_addr_cells = Word()

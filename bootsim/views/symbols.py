@@ -35,10 +35,11 @@ def linker_script(profile: Profile, api: Api) -> str:
     )
     return f"""\
 /* Guest code for the kernel of bootsim's profile {profile.name}, with the functions of {api}. */
+PHDRS {{ guest PT_LOAD; }}
 SECTIONS
 {{
 \t. = {table.end:#010x};
-\t.text : {{ *(.text .text.* .init.text) }}
+\t.text : {{ *(.text .text.* .init.text) }} :guest
 \t.rodata : {{ *(.rodata .rodata.* .init.rodata) }}
 \t.data : {{ *(.data .data.* .init.data) }}
 \t.bss : {{ *(.bss .bss.* COMMON) }}

@@ -67,6 +67,9 @@ def warn(guest: Guest, file: str, line: int, text: str) -> None:
         kernel.flush_cont()
     _dump_stack(guest)
     kernel.pr_warn("---[ end trace 0000000000000000 ]---")
+    if kernel.vars.panic_on_warn:
+        kernel.vars.panic_on_warn = 0
+        raise KernelPanic.panic("panic_on_warn set ...")
 
 
 def _warn_slowpath_fmt_5_0(

@@ -79,4 +79,8 @@ char *get_options(const char *str, int nints, int *ints);
 bool parse_option_str(const char *str, const char *option);
 char *next_arg(char *args, char **param, char **val);
 
+/* Whether an address lies in the kernel's code. */
+int core_kernel_text(unsigned long addr);
+int kernel_text_address(unsigned long addr);
+
 #define trace_printk(fmt, ...) no_printk(fmt, ##__VA_ARGS__)
