@@ -79,8 +79,9 @@ class KernelPanic(BootsimError):
     @classmethod
     def panic(cls, text: str) -> KernelPanic:
         """panic(): the message as Linux words it."""
-        panic = cls(f"Kernel panic - not syncing: {text}")
-        panic.words = str(panic)
+        words = f"Kernel panic - not syncing: {text}"
+        panic = cls(" ".join(words.splitlines()))
+        panic.words = words
         return panic
 
 

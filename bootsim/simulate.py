@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from bootsim.devicetree.board import Board
-from bootsim.devicetree.source import compile_dts
 from bootsim.driver import Driver, hooks
 from bootsim.errors import BootsimError
 from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
@@ -32,7 +31,7 @@ from bootsim.trace import BootStopped, Note, Trace
 FilePath = str | os.PathLike[str]
 
 _BLOB_MAX = 64 << 20  # bytes; the largest of Debian's trees has 150 KB
-BUILTIN_BOARD = "vexpress-v2p-ca9.dts"
+BUILTIN_BOARD = "vexpress-v2p-ca9"  # dts/: its source, and what that compiles to
 
 
 class Boot:
@@ -70,11 +69,15 @@ class Boot:
         if until is not None and isinstance(until, int) and until < 0:
             raise BootsimError(f"event {until}: events are numbered from 0")
         self.profile = load_profile(profile) if isinstance(profile, str) else profile
-        if dtb is None:
-            path = Path(dts) if dts is not None else resource_path("dts", BUILTIN_BOARD)
-            blob, self.name = compile_dts(path), name or path.name
-        else:
+        if dts is not None:
+            from bootsim.devicetree.source import compile_dts  # noqa: PLC0415 - 15 ms
+
+            blob, self.name = compile_dts(Path(dts)), name or Path(dts).name
+        elif dtb is not None:
             blob, self.name = _content(dtb, _BLOB_MAX), name or _name_of(dtb)
+        else:
+            blob = resource_path("dts", f"{BUILTIN_BOARD}.dtb").read_bytes()
+            self.name = name or f"{BUILTIN_BOARD}.dtb"
         self.board = Board.from_blob(blob, self.name)
         self._loader_notes: list[str] = []
         self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)

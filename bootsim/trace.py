@@ -14,7 +14,10 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from bootsim.errors import BootsimError
+from bootsim.errors import BootsimError, KernelPanic
+
+# Twice what giving every page of 4 GiB to the buddy allocator takes.
+EVENTS_MAX = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,8 @@ class Trace:
         """Append `event`; raises BootStopped instead if it lies past the one to stop at."""
         if self.until is not None and len(self.events) > self.until:
             raise BootStopped
+        if len(self.events) >= EVENTS_MAX:
+            raise KernelPanic(f"the boot has made {EVENTS_MAX} events and goes on")
         self.events.append(event)
         for sink in self.sinks:
             sink(event)

@@ -56,6 +56,9 @@ function local_flush_tlb_all		@ void (void)
 	isb
 	bx	lr
 
+function call_return			@ what a call from Python comes back to; the CPU stops there
+	b	call_return
+
 @ Probes: memory as the guest's own loads and stores see it.
 function guest_load8			@ u8 (const u8 *)
 	ldrb	r0, [r0]

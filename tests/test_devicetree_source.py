@@ -21,6 +21,11 @@ from tests.requirements import need_program
 OWN_DTS = Path(__file__).parents[1] / "dts" / "vexpress-v2p-ca9.dts"
 
 
+def test_the_blob_of_the_built_in_board_is_what_its_source_makes() -> None:
+    """If it fails: dts/README.md says how to make it anew."""
+    assert OWN_DTS.with_suffix(".dtb").read_bytes() == compile_dts(OWN_DTS)
+
+
 def dtc(path: Path) -> subprocess.CompletedProcess[bytes]:
     command = [need_program("dtc"), "-I", "dts", "-O", "dtb", str(path)]
     return subprocess.run(command, capture_output=True, check=False)

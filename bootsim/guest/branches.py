@@ -1,6 +1,7 @@
 """Where code branches to, read from its instructions.
 
-In a linked file no relocation tells who calls whom any more. Source: ARM ARM DDI 0406C, A8.8.18 (B), A8.8.25 (BL, BLX).
+In a linked file no relocation tells who calls whom any more. Source: ARM ARM DDI 0406C, A8.8.18
+(B), A8.8.25 (BL, BLX).
 """
 
 from __future__ import annotations

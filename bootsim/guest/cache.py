@@ -13,11 +13,8 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from bootsim.guest.elf import ObjectFile
-
-_FORMAT = 1
+_FORMAT = 2
 _ENTRIES_MAX = 256
 
 
@@ -36,27 +33,21 @@ class Cache:
         self._entry = self._folder / f"{key}.json"
         self._object = self._folder / f"{key}.o"
 
-    def find(self, name: str) -> tuple[ObjectFile, str] | None:
+    def find(self) -> tuple[bytes, str] | None:
         """The object file and the compiler's warnings, unless something has changed."""
         try:
             entry = json.loads(self._entry.read_bytes())
-            if entry["headers"] != _fingerprint(entry["headers"]):
-                return None
-            made = ObjectFile.from_data(name, self._object.read_bytes, entry["object"])
-            if not self._object.exists():
+            data = self._object.read_bytes()
+            if entry["headers"] != _fingerprint(entry["headers"]) or entry["size"] != len(data):
                 return None
             os.utime(self._entry)
-            return made, str(entry["warnings"])
+            return data, str(entry["warnings"])
         except (OSError, ValueError, TypeError, KeyError):
             return None  # absent, or damaged: as good as absent
 
-    def keep(self, data: bytes, made: ObjectFile, warnings: str, headers: Iterable[str]) -> None:
+    def keep(self, data: bytes, warnings: str, headers: Iterable[str]) -> None:
         """Remember what was made, if that is possible here."""
-        entry: dict[str, Any] = {
-            "headers": _fingerprint(headers),
-            "object": made.as_data(),
-            "warnings": warnings,
-        }
+        entry = {"size": len(data), "warnings": warnings, "headers": _fingerprint(headers)}
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._write(self._object, data)

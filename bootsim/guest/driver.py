@@ -15,7 +15,8 @@ from bootsim.guest.elf import ELF_MAGIC, FileKind, ObjectFile, read_elf
 from bootsim.guest.exports import Api
 from bootsim.guest.exports.tables import MISSING, exports_of
 from bootsim.guest.guest import Budget, Guest
-from bootsim.guest.module import Module, PlacedSymbol, link, load_program
+from bootsim.guest.linker import link, load_program
+from bootsim.guest.module import Module, PlacedSymbol
 from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import DRIVER_STAGE, HANDOVER, STAGES
@@ -130,7 +131,7 @@ def kernel_symbols(profile: Profile, api: Api) -> KernelSymbols:
     """What a guest of the kernel in `profile` can refer to."""
     start = profile.symbols["_stext"] + _STUBS_OFFSET
     data = {**profile.symbols, "swapper_pg_dir": profile.swapper_pg_dir}
-    return KernelSymbols(start, exports_of(api), data, MISSING)
+    return KernelSymbols(start, exports_of(api), data, MISSING, api)
 
 
 def load_guest_drivers(

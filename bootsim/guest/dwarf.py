@@ -20,7 +20,7 @@ from pathlib import PurePath
 from types import FrameType
 from typing import Any
 
-from bootsim.guest.elf import FileKind, ObjectFile
+from bootsim.guest.elf import FileKind, ObjectFile, printable
 from bootsim.guest.module import Module
 
 _SP, _LR, _PC = 13, 14, 15
@@ -128,7 +128,7 @@ def _rows(fde: Any) -> list[dict[Any, Any]]:
 def _dwarf(object_: ObjectFile, module: Module, number: int) -> Any:
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415 - 40 ms
 
-    data = bytearray(object_.content())
+    data = bytearray(object_.content)
     elf: Any = ELFFile(BytesIO(bytes(data)))
     if not elf.has_dwarf_info() or not _is_small(elf):
         return None
@@ -165,15 +165,15 @@ def _lines(dwarf: Any) -> Iterator[tuple[int, str]]:
         if program is None:
             continue
         first = 0 if program["version"] >= 5 else 1  # DWARF 5, 6.2.4
-        names = [
-            PurePath(entry.name.decode("utf-8", "replace")).name for entry in program["file_entry"]
-        ]
+        names = [PurePath(printable(entry.name)).name for entry in program["file_entry"]]
         for entry in program.get_entries():
             state = entry.state
             if state is None:
                 continue
-            known = not state.end_sequence and 0 <= state.file - first < len(names)
-            yield state.address, f"{names[state.file - first]}:{state.line}" if known else ""
+            if state.end_sequence:
+                yield state.address, ""
+            elif state.line and 0 <= state.file - first < len(names):  # else the compiler's own
+                yield state.address, f"{names[state.file - first]}:{state.line}"
 
 
 def _frames(dwarf: Any, shift: int) -> Iterator[_Frame]:

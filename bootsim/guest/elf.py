@@ -6,8 +6,7 @@ Source: Tool Interface Standard, ELF 1.2, names as in its structures; ELF for th
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
@@ -41,7 +40,7 @@ _BINDINGS = dict(enumerate(("STB_LOCAL", "STB_GLOBAL", "STB_WEAK")))
 
 # What no driver comes near.
 _ALIGN_MAX = 1 << 16
-_COUNT_MAX = 1 << 17  # symbols, or relocations of one section
+_COUNT_MAX = 1 << 17  # symbols, and relocations
 _NAME_MAX = 1 << 10
 _WORD = 4
 
@@ -101,13 +100,13 @@ class Symbol:
 class ObjectFile:
     """An object file: `name` for messages, what it has to put into memory, its symbols.
 
-    `content` reads the file, for its debug information.
-    A linked file (EXEC, DYN) has its load segments as `sections`; relocations of a DYN are those
-    for the dynamic linker, in `relocations`, and refer to `dynamic_symbols`.
+    `content` is the whole file, for its debug information. A linked file (EXEC, DYN) has its load
+    segments as `sections`; relocations of a DYN are those for the dynamic linker, in `relocations`,
+    and refer to `dynamic_symbols`.
     """
 
     name: str
-    content: Callable[[], bytes]
+    content: bytes
     kind: FileKind
     entry: int
     sections: tuple[Section, ...]
@@ -115,37 +114,13 @@ class ObjectFile:
     relocations: tuple[Relocation, ...] = ()
     dynamic_symbols: tuple[Symbol, ...] = ()
 
-    def as_data(self) -> dict[str, Any]:
-        """JSON-ready data, for a cache."""
-        return {
-            "kind": int(self.kind),
-            "entry": self.entry,
-            "sections": [
-                [
-                    *(s.index, s.name, s.address, s.size, s.align),
-                    None if s.data is None else base64.b64encode(s.data).decode(),
-                    s.relocations,
-                ]
-                for s in self.sections
-            ],
-            "symbols": [
-                [s.name, s.value, s.size, s.section, s.type, s.binding] for s in self.symbols
-            ],
-        }
 
-    @classmethod
-    def from_data(cls, name: str, content: Callable[[], bytes], data: dict[str, Any]) -> ObjectFile:
-        """What as_data() made of a relocatable file; ValueError, TypeError or KeyError else."""
-        sections = tuple(
-            Section(
-                *(index, section, address, size, align),
-                None if held is None else base64.b64decode(held),
-                tuple(Relocation(*relocation) for relocation in relocations),
-            )
-            for index, section, address, size, align, held, relocations in data["sections"]
-        )
-        symbols = tuple(Symbol(*symbol) for symbol in data["symbols"])
-        return cls(name, content, FileKind(data["kind"]), data["entry"], sections, symbols)
+def printable(text: bytes) -> str:
+    """`text` for a message of one line, whatever it holds."""
+    decoded = text.decode("utf-8", "backslashreplace")
+    if decoded.isprintable():
+        return decoded
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in decoded)
 
 
 def read_elf(data: bytes, name: str) -> ObjectFile:
@@ -222,14 +197,16 @@ class _Reader:
         self._names = [self._string(strings, header.name) for header in headers]
         for number, header in enumerate(headers):
             self._check_section(number, header)
-        self._check_bulk(h.size for h in headers if h.type in _RELOCATION_TABLES)
+        relocations = sum(h.size // h.entry_size for h in headers if h.type in _RELOCATION_TABLES)
+        if relocations > _COUNT_MAX:
+            raise self._error(f"{relocations} relocations: expected at most {_COUNT_MAX}")
 
     def object_file(self) -> ObjectFile:
         data = self._data
         symbols = self._symbols(_SHT_SYMTAB)
         if self._kind is FileKind.REL:
             sections = self._sections(len(symbols))
-            return ObjectFile(self._name, lambda: data, self._kind, 0, sections, symbols)
+            return ObjectFile(self._name, data, self._kind, 0, sections, symbols)
         segments = self._load_segments()
         if self._kind is FileKind.DYN and not self._headers:
             raise self._error("it has no section headers, which tell where to relocate it")
@@ -241,7 +218,7 @@ class _Reader:
             for relocation in self._relocations(header, len(dynamic))
         )
         return ObjectFile(
-            *(self._name, lambda: data, self._kind, self._entry, segments, symbols or dynamic),
+            *(self._name, data, self._kind, self._entry, segments, symbols or dynamic),
             *(relocations, dynamic),
         )
 
@@ -281,6 +258,11 @@ class _Reader:
                 if self._headers[header.info].flags & _SHF_ALLOC:
                     found = self._relocations(header, symbols)
                     relocations.setdefault(header.info, []).extend(found)
+        self._check_bulk(
+            header.size
+            for header in self._headers
+            if header.flags & _SHF_ALLOC and header.type != _SHT_NOBITS
+        )
         sections = [
             self._section(number, header, relocations.get(number, []))
             for number, header in enumerate(self._headers)
@@ -288,7 +270,6 @@ class _Reader:
         ]
         if not any(section.size for section in sections):
             raise self._error("nothing in it takes memory")
-        self._check_bulk(len(section.data or b"") for section in sections)
         return tuple(sections)
 
     def _section(
@@ -314,17 +295,29 @@ class _Reader:
     # Segments.
 
     def _load_segments(self) -> tuple[Section, ...]:
-        loaded = [
-            self._segment(number, header)
+        loads = {
+            number: header
             for number, header in enumerate(self._segments)
             if header.type == _PT_LOAD and header.size
-        ]
-        if not loaded:
+        }
+        if not loads:
             raise self._error("nothing in it is to be loaded")
-        self._check_bulk(len(segment.data or b"") for segment in loaded)
-        return tuple(loaded)
+        for number, header in loads.items():
+            self._check_segment(number, header)
+        self._check_bulk(header.filled for header in loads.values())
+        return tuple(
+            Section(
+                index=number,
+                name=f"segment {number}",
+                address=header.address,
+                size=header.size,
+                align=max(header.align, 1),
+                data=self._data[header.offset : header.offset + header.filled],
+            )
+            for number, header in loads.items()
+        )
 
-    def _segment(self, number: int, header: _SegmentHeader) -> Section:
+    def _check_segment(self, number: int, header: _SegmentHeader) -> None:
         if header.offset + header.filled > len(self._data) or header.filled > header.size:
             raise self._error(
                 f"segment {number} has {header.filled:#x} bytes at {header.offset:#x} for"
@@ -332,12 +325,8 @@ class _Reader:
             )
         if header.address + header.size > 1 << 32:
             raise self._error(f"segment {number} at {header.address:#x} passes 4 GiB")
-        align = header.align
-        if align & (align - 1) or align > _ALIGN_MAX:
-            raise self._error(f"segment {number} is to be aligned to {align:#x}")
-        content = self._data[header.offset : header.offset + header.filled]
-        name = f"segment {number}"
-        return Section(number, name, header.address, header.size, max(align, 1), content)
+        if header.align & (header.align - 1) or header.align > _ALIGN_MAX:
+            raise self._error(f"segment {number} is to be aligned to {header.align:#x}")
 
     # Symbols and relocations.
 
@@ -407,7 +396,7 @@ class _Reader:
         end = strings.find(b"\0", offset, offset + _NAME_MAX)
         if end < 0:
             raise self._error(f"a name at {offset:#x} of {len(strings):#x} bytes of names")
-        return strings[offset:end].decode("utf-8", "backslashreplace")
+        return printable(strings[offset:end])
 
     def _section_name(self, number: int) -> str:
         return f"section {number} {self._names[number]!r}"

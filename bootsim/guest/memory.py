@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
-from bootsim.errors import BootsimError, MachineFault
 from bootsim.machine import faults, mmu
 from bootsim.machine.cpu import Cpu
 
 _PAGE = 1 << 12
+_SECTION = 1 << 20
 _STRING_MAX = 1 << 20  # bytes; no string of early boot comes near
+_U32_MASK = 0xFFFFFFFF
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
+
+# A descriptor in RAM and what it held, twice as a walk reads two; then where it leads.
+_Walked = tuple[memoryview, int, memoryview, int, int]
 
 
 class GuestMemory:
@@ -24,11 +29,13 @@ class GuestMemory:
     def __init__(self, cpu: Cpu) -> None:
         self._cpu = cpu
         self._ram = cpu.memory
-        # By page and access: the descriptors that were walked, what they held, and the page's
-        # physical address. Compared at each use, as the guest and the kernel change page tables.
-        self._walked: dict[tuple[int, bool], tuple[memoryview, int, memoryview, int, int]] = {}
+        # Walks that were made, by megabyte and by page, each with whether it was for writing.
+        # Their descriptors are compared at each use: the guest and the kernel change page tables.
+        self._sections: dict[tuple[int, bool], _Walked] = {}
+        self._pages: dict[tuple[int, bool], _Walked] = {}
         self._table = 0
         self._on = False
+        self.code = range(0)  # where code may have run: it is translated anew when written to
         self.refresh()
 
     def refresh(self) -> None:
@@ -36,80 +43,88 @@ class GuestMemory:
         self._on, table = self._cpu.mmu_on, self._cpu.ttbr0
         if table != self._table:
             self._table = table
-            self._walked.clear()
+            self._sections.clear()
+            self._pages.clear()
 
     def phys(self, virt: int, *, write: bool = False) -> int:
         """The physical address behind `virt`."""
-        if not self._on:
-            return virt
-        key = virt >> 12, write
-        found = self._walked.get(key)
-        if found is None or found[0][0] != found[1] or found[2][0] != found[3]:
-            found = self._walked[key] = self._walk(virt, "write" if write else "read")
-        return found[4] | virt & 0xFFF
+        return self._translate(virt, write)[0]
 
-    def _walk(self, virt: int, access: str) -> tuple[memoryview, int, memoryview, int, int]:
-        cpu = self._cpu
+    def _translate(self, virt: int, write: bool) -> tuple[int, int]:
+        """The physical address behind `virt`, and how many bytes lie behind one another there."""
+        if not self._on:
+            return virt, _U32_MASK + 1 - virt
+        for walked, size in ((self._sections, _SECTION), (self._pages, _PAGE)):
+            found = walked.get((virt // size, write))
+            if found is not None and found[0][0] == found[1] and found[2][0] == found[3]:
+                return found[4] + virt % size, size - virt % size
+        return self._walk(virt, write)
+
+    def _walk(self, virt: int, write: bool) -> tuple[int, int]:
+        cpu, access = self._cpu, "write" if write else "read"
         why = faults.refusal(cpu, virt, access, privileged=cpu.privileged)
         if why is not None:
             raise faults.fault(cpu, f"data abort: {why}", virt, access)
         found = mmu.walk(self._ram, cpu.ttbr0, virt, ttbcr=cpu.ttbcr)
         first, last = found.descriptors[0], found.descriptors[-1]
-        return (
+        whole = found.size >= _SECTION
+        walked, size = (self._sections, _SECTION) if whole else (self._pages, _PAGE)
+        walked[virt // size, write] = (
             *(self._ram.words(first.address, 1), first.word),
             *(self._ram.words(last.address, 1), last.word),
-            found.phys & -_PAGE,
+            found.phys - virt % size,
         )
+        return found.phys, size - virt % size
 
-    def _ranges(self, virt: int, size: int, *, write: bool) -> list[tuple[int, int]]:
-        """The physical ranges of `size` bytes at `virt`, page by page."""
-        ranges: list[tuple[int, int]] = []
+    def _ranges(self, virt: int, size: int, *, write: bool) -> Iterator[tuple[int, int]]:
+        """The physical ranges of `size` bytes at `virt`, a megabyte at most each."""
         while size > 0:
-            part = min(size, _PAGE - virt % _PAGE)
-            phys = self.phys(virt & 0xFFFFFFFF, write=write)
-            if ranges and sum(ranges[-1]) == phys:
-                ranges[-1] = ranges[-1][0], ranges[-1][1] + part
-            else:
-                ranges.append((phys, part))
-            virt += part
-            size -= part
-        return ranges
-
-    def _absent(self, virt: int, access: str, error: BootsimError) -> BootsimError:
-        return faults.fault(self._cpu, f"no RAM at this physical address: {error}", virt, access)
+            phys, contiguous = self._translate(virt, write)
+            part = min(size, contiguous, _SECTION)
+            if not self._ram.contains(phys, part):
+                part = min(part, _PAGE - phys % _PAGE)
+                if not self._ram.contains(phys, part):
+                    raise faults.fault(
+                        self._cpu, "no RAM at this physical address", phys, ("read", "write")[write]
+                    )
+            yield phys, part
+            virt, size = virt + part & _U32_MASK, size - part
 
     def read(self, virt: int, size: int) -> bytes:
         """`size` bytes at `virt`."""
-        try:
-            if virt % _PAGE + size <= _PAGE:
-                return self._ram.read(self.phys(virt), size)
-            return b"".join(self._ram.read(*part) for part in self._ranges(virt, size, write=False))
-        except BootsimError as error:
-            if isinstance(error, MachineFault):
-                raise
-            raise self._absent(virt, "read", error) from None
+        return b"".join(self.pieces(virt, size))
+
+    def pieces(self, virt: int, size: int) -> Iterator[bytes]:
+        """`size` bytes at `virt`, in pieces of a megabyte at most."""
+        for phys, part in self._ranges(virt, size, write=False):
+            yield self._ram.read(phys, part)
 
     def write(self, virt: int, data: bytes) -> None:
-        """Write `data` at `virt`; code there is translated anew."""
-        try:
-            offset = 0
-            for phys, size in self._ranges(virt, len(data), write=True):
-                self._ram.write(phys, data[offset : offset + size])
-                offset += size
-        except BootsimError as error:
-            if isinstance(error, MachineFault):
-                raise
-            raise self._absent(virt, "write", error) from None
+        """Write `data` at `virt`."""
+        offset = 0
+        for phys, size in self._ranges(virt, len(data), write=True):
+            self._ram.write(phys, data[offset : offset + size])
+            offset += size
+        self._invalidate(virt, len(data))
 
     def fill(self, virt: int, byte: int, size: int) -> None:
-        """memset()."""
-        try:
-            for phys, part in self._ranges(virt, size, write=True):
-                self._ram.fill(phys, part, byte)
-        except BootsimError as error:
-            if isinstance(error, MachineFault):
-                raise
-            raise self._absent(virt, "write", error) from None
+        """memset(): set `size` bytes at `virt` to `byte`."""
+        for phys, part in self._ranges(virt, size, write=True):
+            self._ram.fill(phys, part, byte)
+        self._invalidate(virt, size)
+
+    def _invalidate(self, virt: int, size: int) -> None:
+        start, end = max(virt, self.code.start), min(virt + size, self.code.stop)
+        if start < end:
+            self._cpu.invalidate_code(start, end - start)
+
+    def copy(self, dest: int, src: int, size: int) -> None:
+        """memmove(): `size` bytes from `src` to `dest`, which may overlap."""
+        starts = range(0, size, _SECTION)
+        # Towards higher addresses the end must go first, as what lies there is overwritten.
+        for start in reversed(starts) if src < dest < src + size else starts:
+            part = min(_SECTION, size - start)
+            self.write(dest + start & _U32_MASK, self.read(src + start & _U32_MASK, part))
 
     def string(self, virt: int, limit: int | None = None) -> bytes:
         """The bytes at `virt` up to a NUL, at most `limit` of them; a MachineFault without one."""
@@ -123,10 +138,10 @@ class GuestMemory:
                 pieces.append(piece[:end])
                 return b"".join(pieces)
             pieces.append(piece)
-            virt, left = virt + part & 0xFFFFFFFF, left - part
+            virt, left = virt + part & _U32_MASK, left - part
         if limit is None:
             raise faults.fault(
-                self._cpu, f"a string without an end in {_STRING_MAX:#x} bytes", virt
+                self._cpu, f"a string without an end in {_STRING_MAX:#x} bytes", virt, "read"
             )
         return b"".join(pieces)
 
@@ -141,7 +156,7 @@ class GuestMemory:
         return value
 
     def put_u32(self, virt: int, value: int) -> None:
-        self.write(virt, _U32.pack(value & 0xFFFFFFFF))
+        self.write(virt, _U32.pack(value & _U32_MASK))
 
     def put_u64(self, virt: int, value: int) -> None:
         self.write(virt, _U64.pack(value & 0xFFFFFFFFFFFFFFFF))

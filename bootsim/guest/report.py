@@ -69,16 +69,21 @@ def where(
     )
 
 
+def called_back(guest: Guest, registers: tuple[int, ...]) -> tuple[str, ...]:
+    """The backtrace of a call, with `registers`, of a kernel function that called the guest."""
+    return ("  called back by", *_backtrace_lines(guest, registers[15], registers))
+
+
 # Names.
 
 
 def _place(guest: Guest, address: int, *, after_call: bool = False) -> str:
     """`name+0x12/0x34 (file.c:56)`, with what of it is known."""
     code = address - after_call  # the call may be its function's last instruction
-    symbol = guest.symbol_at(code)
+    symbol = guest.kallsyms.symbol_at(code)
     if symbol is None:
         return ""
-    line = guest.source_line(code)
+    line = guest.kallsyms.source_line(code)
     return f"{_offset(symbol, address)} ({line})" if line else _offset(symbol, address)
 
 
@@ -119,7 +124,7 @@ def _instructions(guest: Guest, pc: int, *, thumb: bool) -> list[int]:
 
     Thumb instructions differ in length: those before `pc` are found from their function's start.
     """
-    symbol = guest.symbol_at(pc)
+    symbol = guest.kallsyms.symbol_at(pc)
     before, behind = pc - 4 * _AROUND, pc + 4 * (_AROUND + 1)
     if symbol is not None:
         before, behind = max(before, symbol.address), min(behind, symbol.end)
@@ -175,7 +180,7 @@ def _encoding(code: bytes, *, thumb: bool) -> str:
 
 
 def _backtrace_lines(guest: Guest, pc: int, registers: tuple[int, ...]) -> list[str]:
-    frames = list(islice(guest.unwind(pc, registers), _FRAMES_MAX))
+    frames = list(islice(guest.kallsyms.unwind(pc, registers), _FRAMES_MAX))
     lines: list[str] = []
     number = 0
     while number < len(frames):
@@ -207,5 +212,5 @@ def _repetition(frames: Sequence[int], start: int) -> tuple[int, int]:
 
 
 def _name(guest: Guest, address: int) -> str:
-    symbol = guest.symbol_at(address - 1)
+    symbol = guest.kallsyms.symbol_at(address - 1)
     return _offset(symbol, address) if symbol else f"{address:08x}"

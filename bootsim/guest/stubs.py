@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
-from bootsim.guest.exports import Export
+from bootsim.guest.exports import Api, Export
 from bootsim.guest.relocate import Target
 
 _BX_LR = 0xE12FFF1E  # ARM ARM DDI 0406C, A8.8.27
@@ -29,9 +28,12 @@ class KernelSymbols:
         exports: Mapping[str, Export],
         data: Mapping[str, int],
         missing: Mapping[str, str] | None = None,
+        api: Api = "6.1",
     ) -> None:
-        """`missing` says of names that the kernel has, but bootsim not, why that is."""
+        """`api` is the kernel whose functions `exports` are; `missing` says of names that the
+        kernel has, but bootsim not, why that is."""
         self.exports = exports
+        self.api = api
         self.data = data
         self.names = tuple(exports)
         self._numbers = {name: number for number, name in enumerate(exports)}
@@ -77,6 +79,10 @@ class KernelSymbols:
 
     def undefined(self, symbols: list[tuple[str, str]], file: str) -> Iterator[str]:
         """What to say of each of `symbols`, with who uses it, that the kernel does not have."""
+        if not symbols:
+            return
+        from difflib import get_close_matches  # noqa: PLC0415 - 4 ms
+
         known = [*self.names, *self.data]
         for symbol, user in symbols:
             line = f"{file}: undefined symbol '{symbol}', used in {user}"

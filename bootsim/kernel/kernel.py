@@ -32,6 +32,7 @@ from bootsim.kernel.printk import (
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
+from bootsim.machine.mmu import TranslationFault, walk
 from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
@@ -141,6 +142,7 @@ class Kernel:
             warn=self.warn,
         )
         self.memblock.initialize()
+        self.memblock.is_mapped = self._is_mapped
         self.page_alloc: PageAllocator | None = None
         self._cont: tuple[int, str] | None = None  # a line that has no end yet: level, text
         self._guest_code: list[tuple[int, int]] = []
@@ -160,6 +162,17 @@ class Kernel:
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
         self.dma_mmu_remap: list[tuple[int, int]] = []  # base, size (bytes)
+
+    def _is_mapped(self, phys: int) -> bool:
+        """Whether the linear map has `phys`, by the page tables in RAM."""
+        if self._cpu is None:
+            return True  # no head.S has made any
+        try:
+            table = self.virt_to_phys(self.profile.swapper_pg_dir)
+            walk(self.memory, table, self.phys_to_virt(phys))
+        except TranslationFault:
+            return False
+        return True
 
     def _write_constants(self) -> None:
         """What the image holds, and what head.S finds out (__fixup_pv_table)."""

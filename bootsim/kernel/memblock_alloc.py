@@ -400,13 +400,17 @@ class MemblockAllocation(MemblockRanges):
         return 0 if self.reserve(found, size, caller=reserver) else found
 
     def _default_align(self) -> int:
-        self._warn_once("memblock allocation with align 0: SMP_CACHE_BYTES is taken")
+        self._note("memblock: align 0: Linux dumps the stack here, and takes SMP_CACHE_BYTES")
         return self.features.smp_cache_bytes
 
     def _reserver(self, inlined_into: str) -> str:
         return inlined_into if self.features.inlined_alloc_range_nid else "memblock_alloc_range_nid"
 
     def _zero(self, addr: int, size: int) -> None:
+        if self.is_mapped is not None and size and not self.is_mapped(addr):
+            self._note(
+                f"memblock_alloc: Linux faults as it zeroes {addr:#010x}: no page table maps it yet"
+            )
         for base, length in self._blocks(addr, size):
             self.ram.zero(base, length)
 

@@ -17,7 +17,7 @@ from bootsim.kernel.memblock_features import NUMA_NO_NODE, MemblockFeatures
 from bootsim.kernel.memblock_type import MemblockType
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, LinearMap
 from bootsim.machine.memory import PhysMemory
-from bootsim.trace import MemblockAlloc, MemblockFailure, MemblockRange, Printk, Trace
+from bootsim.trace import MemblockAlloc, MemblockFailure, MemblockRange, Note, Printk, Trace
 
 KERN_ERR = 3  # include/linux/kern_levels.h
 KERN_WARNING = 4
@@ -103,6 +103,8 @@ class MemblockState:
         self._debug = memory.words(at.debug, 1) if at.debug else memoryview(bytearray(4)).cast("I")
         self.can_resize = False
         self.has_some_mirror = False
+        # Whether the kernel's page tables map a physical address; without it all is mapped.
+        self.is_mapped: Callable[[int], bool] | None = None
         # The page allocator's kzalloc_node(size, nid) and kfree(virt), once there is one.
         self.late_alloc: Callable[[int, int], int] | None = None
         self.late_free: Callable[[int], None] | None = None
@@ -275,6 +277,13 @@ class MemblockState:
     def _print(self, level: int, text: str) -> None:
         if self.trace is not None:
             self.trace.emit(Printk(level, text))
+        else:
+            self.warnings.append(text)
+
+    def _note(self, text: str) -> None:
+        """What Linux prints here and the model does not."""
+        if self.trace is not None:
+            self.trace.emit(Note(text))
         else:
             self.warnings.append(text)
 

@@ -12,6 +12,7 @@ Source of the architecture: ARM ARM DDI 0406C; of the CPU's registers: Cortex-A9
 from __future__ import annotations
 
 import ctypes
+import math
 import signal
 import threading
 import time
@@ -37,12 +38,13 @@ DEFAULT_INSTRUCTIONS = 200_000_000
 DEFAULT_TIMEOUT = 60.0
 
 # A run is made of slices, so that signals (Ctrl-C) and the clock are looked at in between.
-_SLICE_INSTRUCTIONS = 1_000_000  # about 4 ms
+_SLICE_INSTRUCTIONS = 1_000_000  # about 4 ms, of code that is translated already
+_FIRST_SLICE_INSTRUCTIONS = 50_000  # a guest that has lost its way is found soon
 _SLICE_MICROSECONDS = 50_000
 _PAGE = 1 << 12
 _NOWHERE = 0xFFFFFFFF  # odd: no instruction's address
 
-# Where `call` returns to: no code is fetched there, as the CPU stops first.
+# Where `call` returns to unless it is told better: with the MMU off nothing is there.
 _RETURN_ADDRESS = 0xFFFFFFF0
 
 # CPSR (B1.3.3).
@@ -105,6 +107,10 @@ class Cpu:
         Raises BootsimError if a device's range is not page-aligned or overlaps something.
         """
         self.memory = memory
+        # Where `call` returns to: the CPU stops before it runs what is there. With the MMU on it
+        # must be mapped: else the call ends in an abort, and of calls in trap handlers Unicorn
+        # remembers that it was stopped, and calls no more hooks of the run around them.
+        self.return_address = _RETURN_ADDRESS
         self.devices = tuple(devices)
         self._traps: dict[tuple[int, int], TrapHandler] = {}
         self._error: BaseException | None = None
@@ -117,6 +123,7 @@ class Cpu:
         self._guards: list[tuple[int, int, str]] = []  # from, to, what a write there means
         self._hint: int | None = None  # pc behind a WFE or YIELD that was just met
         self._stepping: int | None = None  # the one instruction that runs by itself
+        self._deadline = math.inf, 0.0  # of the run: the clock's time, and how long that was ahead
 
         uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_A9)
@@ -380,14 +387,14 @@ class Cpu:
         if self._depth and not self._counting:
             # Unicorn has one timer for all of its nested runs.
             raise BootsimError("a trap handler can run guest code only while instructions count")
-        outer = self._end, self._stop, self._hint, self._stepping
+        outer = self._end, self._stop, self._hint, self._stepping, self._deadline
         self._end = _NOWHERE if until is None else until
         self._stop, self._hint, self._stepping = False, None, None
         try:
             with self._signals() if not self._depth else nullcontext():
                 self._run(pc, max_instructions, timeout)
         finally:
-            self._end, self._stop, self._hint, self._stepping = outer
+            self._end, self._stop, self._hint, self._stepping, self._deadline = outer
         if self._stop:
             self._uc.emu_stop()
 
@@ -407,10 +414,13 @@ class Cpu:
         saved, cpsr = self.registers(), self.cpsr
         for number, value in enumerate(arguments):
             self.set_register(number, value & 0xFFFFFFFF)
-        self.set_register(14, _RETURN_ADDRESS)
+        self.set_register(14, self.return_address)
         try:
             self.run(
-                address, until=_RETURN_ADDRESS, max_instructions=max_instructions, timeout=timeout
+                address,
+                until=self.return_address,
+                max_instructions=max_instructions,
+                timeout=timeout,
             )
         except BaseException:
             if self._depth:  # else what is left is there to be looked at
@@ -428,10 +438,12 @@ class Cpu:
             self.set_register(15, saved[15] | self.thumb)
 
     def _run(self, pc: int, max_instructions: int | None, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+        self._deadline = min((time.monotonic() + timeout, timeout), self._deadline)
         left = max_instructions
+        longest = _FIRST_SLICE_INSTRUCTIONS
         while True:
-            length = None if left is None else min(left, _SLICE_INSTRUCTIONS)
+            length = None if left is None else min(left, longest)
+            longest = _SLICE_INSTRUCTIONS
             self._run_slice(pc, length)
             if self._stop or self.pc == self._end:
                 return
@@ -447,8 +459,12 @@ class Cpu:
                 left -= length
                 if left <= 0:
                     raise faults.fault(self, f"budget of {max_instructions} instructions used up")
-            if time.monotonic() > deadline:
-                raise faults.fault(self, f"budget of {timeout:g} s used up")
+            self._check_time()
+
+    def _check_time(self) -> None:
+        deadline, seconds = self._deadline
+        if time.monotonic() > deadline:
+            raise faults.fault(self, f"budget of {seconds:g} s used up")
 
     def _run_slice(self, pc: int, instructions: int | None) -> None:
         if self._stepping is not None:
@@ -532,6 +548,7 @@ class Cpu:
     def _on_trap(self, handler: TrapHandler, address: int, index: int) -> None:
         try:
             handler(self, index)
+            self._check_time()  # handlers may take much longer than instructions
         except BaseException:
             self._stop_at(address)
             raise
@@ -557,7 +574,7 @@ class Cpu:
         access = _UNMAPPED[kind]
         for start, end, meaning in self._guards:
             if start <= address < end:
-                raise faults.fault(self, meaning, address, access)
+                raise faults.guarded(self, meaning, access)
         if access != "fetch" or self.pc != self._end:
             raise faults.unmapped(self, address, access)
 

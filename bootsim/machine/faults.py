@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SELF_BRANCH_ARM = bytes.fromhex("feffffea")  # A8.8.18
 _SELF_BRANCH_THUMB = bytes.fromhex("fee7")
+_EMPTY = 256  # so many zero bytes are no code, although they are instructions that do nothing
 
 
 def _hint(number: int) -> frozenset[bytes]:
@@ -62,6 +63,13 @@ def unmapped(cpu: Cpu, address: int, access: str) -> MachineFault:
     return fault(cpu, "no RAM or device at this physical address", address, access)
 
 
+def guarded(cpu: Cpu, meaning: str, access: str) -> MachineFault:
+    """A write to what Cpu.guard() protects, at the virtual address that the instruction tells."""
+    found = accesses(_code(cpu, cpu.pc), cpu.pc, cpu.registers(), thumb=cpu.thumb)
+    writes = [each.address for each in found if each.kind == access]
+    return fault(cpu, meaning, min(writes, default=None), access)
+
+
 def prefetch_abort(cpu: Cpu) -> MachineFault:
     """The MMU refused to let the CPU fetch what pc points to."""
     pc = cpu.pc
@@ -91,6 +99,9 @@ def no_progress(cpu: Cpu) -> MachineFault | None:
     code = _code(cpu, pc)
     if code[:2] == _SELF_BRANCH_THUMB if thumb else code == _SELF_BRANCH_ARM:
         return fault(cpu, "endless loop, a branch to itself")
+    ahead = _read(cpu, pc, _EMPTY)
+    if ahead and not any(ahead):
+        return fault(cpu, "runs through empty memory, which holds no code")
     if _previous_is(cpu, _WFI_ARM, _WFI_THUMB):
         size = 2 if thumb else 4
         return fault(cpu, "waits for an interrupt, but none can come", pc=pc - size)
@@ -122,9 +133,12 @@ def refusal(cpu: Cpu, virt: int, access: str, *, privileged: bool) -> str | None
 
 def _code(cpu: Cpu, pc: int) -> bytes:
     """Up to 4 bytes of code at `pc`; fewer where there is no memory."""
-    for size in (4, 2):
-        try:
-            return cpu.read(pc & 0xFFFFFFFF, size)
-        except BootsimError:
-            continue
-    return b""
+    return _read(cpu, pc, 4) or _read(cpu, pc, 2)
+
+
+def _read(cpu: Cpu, address: int, size: int) -> bytes:
+    """`size` bytes at virtual `address`; none where there is no memory."""
+    try:
+        return cpu.read(address & 0xFFFFFFFF, size)
+    except BootsimError:
+        return b""

@@ -109,6 +109,7 @@ class Firmware:
         cpu.set_traps(error, error + 4, gave_up)
         cpu.set_traps(self.text["traps"], self.text["traps_end"], lambda cpu, _index: cpu.stop())
         cpu.run(self.reset)
+        cpu.return_address = self.text["call_return"]
 
 
 class HeadError(BootsimError):

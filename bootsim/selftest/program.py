@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
+from bootsim.guest.calling import Arguments
 from bootsim.guest.elf import ObjectFile
 from bootsim.guest.exports import Export
-from bootsim.guest.guest import Arguments, Budget, Guest
-from bootsim.guest.module import link
+from bootsim.guest.guest import Budget, Guest
+from bootsim.guest.linker import link
 from bootsim.guest.report import where
 from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bootsim.errors import KernelPanic
 from bootsim.guest.exports import Export
+from bootsim.guest.exports.printk import dump_stack
 
 if TYPE_CHECKING:
     from bootsim.guest.guest import Guest
@@ -23,9 +23,11 @@ def _signed(value: int, bits: int) -> int:
 
 
 def _divide(guest: Guest, numerator: int, denominator: int) -> tuple[int, int]:
-    """Quotient, truncated towards 0, and remainder; division by 0 ends in __div0()."""
+    """Quotient, truncated towards 0, and remainder; both 0 after __div0() has complained."""
     if not denominator:
-        raise KernelPanic("Division by zero in kernel.")
+        guest.kernel.pr_err("Division by zero in kernel.")
+        dump_stack(guest)
+        return 0, 0
     quotient = abs(numerator) // abs(denominator)
     if (numerator < 0) != (denominator < 0):
         quotient = -quotient

@@ -16,13 +16,14 @@ class Deadline:
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
+        self._pc = guest.cpu.pc  # in a trap: the function's own, which calls would change
         self._end = time.monotonic() + guest.budget.seconds
 
     def check(self) -> None:
         """Raises MachineFault when the guest's budget of time is used up."""
         if time.monotonic() > self._end:
             seconds = self._guest.budget.seconds
-            raise fault(self._guest.cpu, f"budget of {seconds:g} s used up")
+            raise fault(self._guest.cpu, f"budget of {seconds:g} s used up", pc=self._pc)
 
 
 class Callback:

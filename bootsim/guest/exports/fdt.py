@@ -12,7 +12,8 @@ from bootsim.errors import BootsimError
 from bootsim.guest.exports import Export
 from bootsim.guest.exports.callback import Callback
 from bootsim.kernel.fdt import read_cells
-from bootsim.kernel.libfdt_ro import FdtError, FlatTree
+from bootsim.kernel.libfdt_blob import FdtError
+from bootsim.kernel.libfdt_ro import FlatTree
 
 if TYPE_CHECKING:
     from bootsim.guest.guest import Guest
@@ -22,6 +23,7 @@ _SLOT = 32  # bytes for each message of fdt_strerror()
 
 def _tree(guest: Guest, fdt: int) -> FlatTree:
     """The blob at `fdt`, as the libfdt of this kernel reads it."""
+    # Kernels that scan nodes one by one are also those whose libfdt wants blobs aligned.
     aligned = guest.kernel.profile.features.fdt_scan == "children"
     return FlatTree(guest.memory, fdt, aligned=aligned)
 
@@ -147,18 +149,20 @@ def _scan_subnodes(*, basename: bool) -> Callable[[Guest, int, int, int], int]:
     def serve(guest: Guest, parent: int, it: int, data: int) -> int:
         callback = Callback(guest, it)
         tree = _boot_tree(guest)
-        node, result = tree.first_subnode(_int(parent)), 0
-        while node >= 0 and not result:
+        node = tree.first_subnode(_int(parent))
+        while node >= 0:
             result = callback(node, _uname(guest, tree, node, basename), data)
+            if result:
+                return result
             tree = _boot_tree(guest)  # the callback may have written to it
             node = tree.next_subnode(node)
-        return result
+        return 0
 
     return serve
 
 
 def _uname(guest: Guest, tree: FlatTree, node: int, basename: bool) -> int:
-    pointer, _ = tree.get_name(node)
+    pointer = tree.get_name(node)[0] & 0xFFFFFFFF
     if basename and guest.memory.read(pointer, 1) == b"/":
         pointer += guest.memory.string(pointer).rfind(b"/") + 1
     return pointer
@@ -202,7 +206,7 @@ def _mem_next_cell(guest: Guest, s: int, cellp: int) -> int:
         raise BootsimError(f"{s} cells: Linux reads on and on")
     at = guest.memory.u32(cellp)
     guest.memory.put_u32(cellp, at + 4 * s)
-    return read_cells(guest.memory.read(at, 4 * s))
+    return read_cells(guest.memory.read(at, 4 * s)) if s else 0
 
 
 def _int(node: int) -> int:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from bootsim.guest.guest import Guest
 
 _U32 = 0xFFFFFFFF
+_GFP_ZERO_5_0 = 0x8000  # include/linux/gfp.h before the flags were numbered anew
+
+
+def _gfp(guest: Guest, gfp: int) -> int:
+    """The flags that a guest asks with, as the page allocator here knows them."""
+    if guest.symbols.api == "5.0":
+        zero = Gfp.ZERO if gfp & _GFP_ZERO_5_0 else 0
+        gfp = gfp & ~(_GFP_ZERO_5_0 | Gfp.ZERO) | zero
+    return gfp
 
 
 def _alloc_pages(guest: Guest, gfp: int, order: int, _nid: int, _mask: int, *, caller: str) -> int:
@@ -21,17 +30,21 @@ def _alloc_pages(guest: Guest, gfp: int, order: int, _nid: int, _mask: int, *, c
     buddy = guest.kernel.buddy
     if order >= buddy.max_order:
         return 0  # after a WARN_ON_ONCE() where __GFP_NOWARN is not set
-    pfn = buddy.alloc_pages(order, gfp, caller=caller)
+    pfn = buddy.alloc_pages(order, _gfp(guest, gfp), caller=caller)
     return 0 if pfn is None else buddy.pfn_to_page(pfn)
 
 
 def _get_free_pages(guest: Guest, gfp: int, order: int, *, caller: str) -> int:
     buddy = guest.kernel.buddy
-    return buddy.get_free_pages(order, gfp, caller=caller) if order < buddy.max_order else 0
+    return (
+        buddy.get_free_pages(order, _gfp(guest, gfp), caller=caller)
+        if order < buddy.max_order
+        else 0
+    )
 
 
 def _get_zeroed_page(guest: Guest, gfp: int, *, caller: str) -> int:
-    return guest.kernel.buddy.get_free_pages(0, gfp | Gfp.ZERO, caller=caller)
+    return guest.kernel.buddy.get_free_pages(0, _gfp(guest, gfp) | Gfp.ZERO, caller=caller)
 
 
 def _free_pages_of(guest: Guest, page: int, order: int, *, caller: str) -> None:
@@ -49,7 +62,7 @@ def _free_pages(guest: Guest, addr: int, order: int, *, caller: str) -> None:
 
 
 def _alloc_pages_exact(guest: Guest, size: int, gfp: int, *, caller: str) -> int:
-    return guest.kernel.buddy.alloc_pages_exact(size, gfp, caller=caller)
+    return guest.kernel.buddy.alloc_pages_exact(size, _gfp(guest, gfp), caller=caller)
 
 
 def _free_pages_exact(guest: Guest, virt: int, size: int, *, caller: str) -> None:

@@ -10,17 +10,27 @@ from bootsim.guest.exports import Export
 from bootsim.kernel.printk import KERN_WARNING
 
 if TYPE_CHECKING:
-    from bootsim.guest.guest import Arguments, Guest
+    from bootsim.guest.calling import Arguments
+    from bootsim.guest.guest import Guest
 
-_LOG_LINE_MAX = 1024 - 32  # kernel/printk/printk.c: what is behind it is cut off
+LOG_LINE_MAX = 1024 - 32  # kernel/printk/printk.c: what is behind it is cut off
+_PRINTED_MAX = 64 << 20  # bytes of log that one guest may make
 _INT_MAX = 0x7FFFFFFF
 _CUT_HERE = "------------[ cut here ]------------"
 
 
-def _printk(guest: Guest, fmt: int, arguments: Arguments) -> int:
-    text, _ = guest.format(fmt, arguments, _LOG_LINE_MAX)
+def log(guest: Guest, text: bytes) -> int:
+    """printk() of a text that is formatted; how long it is."""
+    text = text[: LOG_LINE_MAX - 1]
+    guest.printed += len(text)
+    if guest.printed > _PRINTED_MAX:
+        raise KernelPanic(f"the guest has printed more than {_PRINTED_MAX >> 20} MiB")
     guest.kernel.vprintk(text)
     return len(text)
+
+
+def _printk(guest: Guest, fmt: int, arguments: Arguments) -> int:
+    return log(guest, guest.format(fmt, arguments, LOG_LINE_MAX)[0])
 
 
 def _snprintf(guest: Guest, buf: int, size: int, fmt: int, arguments: Arguments) -> int:
@@ -59,13 +69,13 @@ def _bug(guest: Guest, file: int, line: int) -> None:
 def warn(guest: Guest, file: str, line: int, text: str) -> None:
     """A WARN(): what __warn() prints up to the registers."""
     kernel = guest.kernel
-    caller = guest.caller(guest.cpu.lr)
+    caller = guest.kallsyms.caller(guest.cpu.lr)
     kernel.pr_warn(_CUT_HERE)
     kernel.pr_warn(f"WARNING: CPU: 0 PID: 0 at {file}:{line} {caller}")
     if text:
         kernel.vprintk(text.encode("utf-8", "backslashreplace"))
         kernel.flush_cont()
-    _dump_stack(guest)
+    dump_stack(guest)
     kernel.pr_warn("---[ end trace 0000000000000000 ]---")
     if kernel.vars.panic_on_warn:
         kernel.vars.panic_on_warn = 0
@@ -89,15 +99,15 @@ def _warn_slowpath_null(guest: Guest, file: int, line: int) -> None:
 
 
 def _formatted(guest: Guest, fmt: int, arguments: Arguments) -> str:
-    return guest.format(fmt, arguments, _LOG_LINE_MAX)[0].decode("utf-8", "backslashreplace")
+    return guest.format(fmt, arguments, LOG_LINE_MAX)[0].decode("utf-8", "backslashreplace")
 
 
-def _dump_stack(guest: Guest) -> None:
+def dump_stack(guest: Guest) -> None:
     """The calls under way, a line each as arch/arm/kernel/traps.c dump_backtrace_entry()."""
     registers = guest.cpu.registers()
-    frames = list(guest.unwind(registers[15], registers))
+    frames = list(guest.kallsyms.unwind(registers[15], registers))
     for inner, outer in pairwise(frames):
-        names = guest.sprint_symbol(inner), guest.sprint_symbol(outer)
+        names = guest.kallsyms.sprint_symbol(inner), guest.kallsyms.sprint_symbol(outer)
         name = names[0].partition("+")[0]
         guest.kernel.printk(
             KERN_WARNING, f"[<{inner:08x}>] ({name}) from [<{outer:08x}>] ({names[1]})"
@@ -116,7 +126,7 @@ def _printk_ratelimit(guest: Guest, _func: int) -> bool:
 
 
 def _dump_stack_lvl(guest: Guest, _level: int) -> None:
-    _dump_stack(guest)
+    dump_stack(guest)
 
 
 EXPORTS = (
@@ -146,7 +156,7 @@ EXPORTS = (
         _warn_slowpath_fmt,
         "5.0",
     ),
-    Export("void dump_stack(void)", _dump_stack),
+    Export("void dump_stack(void)", dump_stack),
     Export(f"int snprintf({_BUF}, ...)", _snprintf),
     Export(f"int vsnprintf({_BUF}, va_list args)", _snprintf),
     Export(f"int scnprintf({_BUF}, ...)", _scnprintf),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _SIZE_MAX = 0xFFFFFFFF
 _E2BIG = 7
 _U32 = 0xFFFFFFFF
+_CELLS = 1 << 18  # what is done in one piece, so that a large request takes no large memory
 
 
 def _memset(guest: Guest, s: int, c: int, count: int) -> int:
@@ -33,14 +34,16 @@ def _memset_cells(width: int) -> Callable[[Guest, int, int, int], int]:
 
     def serve(guest: Guest, s: int, value: int, count: int) -> int:
         cell = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
-        guest.memory.write(s, cell * count)
+        for start in range(0, count, _CELLS):
+            part = cell * min(_CELLS, count - start)
+            guest.memory.write(s + start * width & _U32, part)
         return s
 
     return serve
 
 
 def _memcpy(guest: Guest, dest: int, src: int, count: int) -> int:
-    guest.memory.write(dest, guest.memory.read(src, count))
+    guest.memory.copy(dest, src, count)
     return dest
 
 
@@ -49,7 +52,12 @@ def _aeabi_memcpy(guest: Guest, dest: int, src: int, count: int) -> None:
 
 
 def _memcmp(guest: Guest, a: int, b: int, count: int) -> int:
-    return _difference(guest.memory.read(a, count), guest.memory.read(b, count))
+    for start in range(0, count, _CELLS):
+        part = min(_CELLS, count - start)
+        x, y = guest.memory.read(a + start & _U32, part), guest.memory.read(b + start & _U32, part)
+        if x != y:
+            return _difference(x, y)
+    return 0
 
 
 def _difference(a: bytes, b: bytes) -> int:
@@ -61,18 +69,25 @@ def _difference(a: bytes, b: bytes) -> int:
 
 
 def _memchr(guest: Guest, s: int, c: int, count: int) -> int:
-    return _found(s, guest.memory.read(s, count).find(c & 0xFF))
+    for piece in guest.memory.pieces(s, count):
+        at = piece.find(c & 0xFF)
+        if at >= 0:
+            return s + at
+        s += len(piece)
+    return 0
 
 
 def _memchr_inv(guest: Guest, s: int, c: int, count: int) -> int:
-    data = guest.memory.read(s, count)
-    rest = data.lstrip(bytes([c & 0xFF]))
-    return s + count - len(rest) if rest else 0
+    for piece in guest.memory.pieces(s, count):
+        rest = piece.lstrip(bytes([c & 0xFF]))
+        if rest:
+            return s + len(piece) - len(rest)
+        s += len(piece)
+    return 0
 
 
 def _memscan(guest: Guest, s: int, c: int, count: int) -> int:
-    at = guest.memory.read(s, count).find(c & 0xFF)
-    return s + (count if at < 0 else at)
+    return _memchr(guest, s, c, count) or s + count
 
 
 def _found(base: int, index: int) -> int:
@@ -99,7 +114,9 @@ def _stpcpy(guest: Guest, dest: int, src: int) -> int:
 
 
 def _strncpy(guest: Guest, dest: int, src: int, count: int) -> int:
-    guest.memory.write(dest, guest.memory.string(src, count).ljust(count, b"\0"))
+    text = guest.memory.string(src, count)
+    guest.memory.write(dest, text)
+    guest.memory.fill(dest + len(text) & _U32, 0, count - len(text))
     return dest
 
 

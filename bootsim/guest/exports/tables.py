@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
-from bootsim.guest.exports import Api, Export, aeabi, memblock, mm, of_api, printk, string
+from bootsim.guest.exports import (
+    Api,
+    Export,
+    aeabi,
+    fdt,
+    lib,
+    memblock,
+    mm,
+    of_api,
+    printk,
+    string,
+)
+from bootsim.guest.exports.missing import MISSING
+
+__all__ = ["EXPORTS", "MISSING", "exports_of"]
 
 EXPORTS: tuple[Export, ...] = (
     *memblock.EXPORTS,
     *mm.EXPORTS,
     *printk.EXPORTS,
     *string.EXPORTS,
+    *lib.EXPORTS,
+    *fdt.EXPORTS,
     *aeabi.EXPORTS,
 )
-
-# What the kernel has and bootsim has not, and why.
-MISSING: Mapping[str, str] = MappingProxyType({})
 
 
 def exports_of(api: Api) -> Mapping[str, Export]:

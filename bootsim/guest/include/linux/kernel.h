@@ -79,6 +79,11 @@ char *get_options(const char *str, int nints, int *ints);
 bool parse_option_str(const char *str, const char *option);
 char *next_arg(char *args, char **param, char **val);
 
+/* Digits and bytes. */
+int hex_to_bin(char digit);
+int __must_check hex2bin(u8 *dst, const char *src, size_t count);
+char *bin2hex(char *dst, const void *src, size_t count);
+
 /* Whether an address lies in the kernel's code. */
 int core_kernel_text(unsigned long addr);
 int kernel_text_address(unsigned long addr);

@@ -95,9 +95,17 @@ int fdt_node_check_compatible(const void *fdt, int node, const char *compatible)
 const char *fdt_get_name(const void *fdt, int node, int *length);
 u32 fdt_get_phandle(const void *fdt, int node);
 const void *fdt_getprop(const void *fdt, int node, const char *name, int *length);
+int fdt_first_property_offset(const void *fdt, int node);
+int fdt_next_property_offset(const void *fdt, int offset);
+const void *fdt_getprop_by_offset(const void *fdt, int offset, const char **name, int *length);
+const char *fdt_get_alias(const void *fdt, const char *name);
+int fdt_node_depth(const void *fdt, int node);
 int fdt_address_cells(const void *fdt, int node);
 int fdt_size_cells(const void *fdt, int node);
 const char *fdt_strerror(int error);
 
+#define fdt_for_each_property_offset(property, fdt, node) \
+	for (property = fdt_first_property_offset(fdt, node); property >= 0; \
+	     property = fdt_next_property_offset(fdt, property))
 #define fdt_for_each_subnode(node, fdt, parent) \
 	for (node = fdt_first_subnode(fdt, parent); node >= 0; node = fdt_next_subnode(fdt, node))

@@ -51,6 +51,9 @@ static inline bool strstarts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* The index of a string in an array of `n`, or up to a NULL; -EINVAL if it is not there. */
+int match_string(const char *const *array, size_t n, const char *string);
+
 /* The length of the prefix if the string starts with it, else 0. */
 static __always_inline size_t str_has_prefix(const char *s, const char *prefix)
 {

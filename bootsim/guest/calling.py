@@ -1,0 +1,145 @@
+"""Calls of the guest, served by Python: arguments in, the call, the result out.
+
+Source: AAPCS (IHI 0042F), 5.4 and 5.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from bootsim.errors import BootsimError, KernelPanic, MachineFault
+from bootsim.guest.exports import Export
+from bootsim.guest.memory import GuestMemory
+from bootsim.guest.prototype import Kind, Prototype, parse_prototype
+from bootsim.trace import BootStopped
+
+if TYPE_CHECKING:
+    from bootsim.guest.guest import Guest
+
+Registers = tuple[int, ...]
+_PLAIN = {Kind.U32, Kind.S32, Kind.POINTER}  # a word each, which is taken as it is
+_U32 = 0xFFFFFFFF
+
+
+class Arguments:
+    """What a variadic function was called with beyond its named parameters, or a va_list."""
+
+    def __init__(
+        self, memory: GuestMemory, words: Iterator[int] | None, at: int, index: int
+    ) -> None:
+        """Words come from `words`, registers r0 to r3, while there are; then from the stack `at`.
+
+        `index` counts words: a 64-bit value begins at an even one.
+        """
+        self._memory = memory
+        self._words = words
+        self._at = at
+        self._index = index
+
+    def word(self) -> int:
+        """The next 32-bit argument, unsigned."""
+        if self._words is not None:
+            value = next(self._words, None)
+            if value is not None:
+                self._index += 1
+                return value
+            self._words = None
+        value = self._memory.u32(self._at)
+        self._at = self._at + 4 & _U32
+        self._index += 1
+        return value
+
+    def long_long(self) -> int:
+        """The next 64-bit argument, unsigned."""
+        if self._index % 2:
+            self.word()
+        low = self.word()
+        return low | self.word() << 32
+
+
+def server(guest: Guest, export: Export) -> Callable[[Registers], None]:
+    """What to do at the trap of `export`: arguments in, the call, the result out."""
+    prototype = parse_prototype(export.prototype)
+    serve = export.serve
+    if export.raw:
+        return lambda registers: serve(guest, registers)
+    take = _taker(guest, prototype)
+    give = _giver(guest, prototype.result)
+
+    def served(registers: Registers) -> None:
+        arguments = take(registers)
+        try:
+            if export.asks_caller:
+                result = serve(guest, *arguments, caller=guest.kallsyms.caller(registers[14]))
+            else:
+                result = serve(guest, *arguments)
+        except (BootStopped, KernelPanic, MachineFault):
+            raise
+        except BootsimError as error:
+            raise _refused(guest, prototype.name, registers, error) from error
+        give(result)
+
+    return served
+
+
+def _refused(guest: Guest, name: str, registers: Registers, error: BootsimError) -> BootsimError:
+    panic = KernelPanic(f"{name}() called by {guest.kallsyms.caller(registers[14])}: {error}")
+    panic.details = error.details
+    return panic
+
+
+def _taker(guest: Guest, prototype: Prototype) -> Callable[[Registers], list[Any]]:
+    """How to read a function's arguments from registers and stack."""
+    kinds = [parameter.kind for parameter in prototype.parameters]
+    words = sum(kind.words for kind in kinds)
+    if words <= 4 and not prototype.variadic and not set(kinds) - _PLAIN:
+        count = len(kinds)
+        if Kind.S32 not in kinds:
+            return lambda registers: list(registers[:count])
+        signed = [kind is Kind.S32 for kind in kinds]
+        return lambda registers: [
+            (value ^ 0x80000000) - 0x80000000 if sign else value
+            for value, sign in zip(registers, signed, strict=False)
+        ]
+
+    def take(registers: Registers) -> list[Any]:
+        arguments = Arguments(guest.memory, iter(registers[:4]), registers[13], 0)
+        taken = [_argument(guest, kind, arguments) for kind in kinds]
+        return [*taken, arguments] if prototype.variadic else taken
+
+    return take
+
+
+def _argument(guest: Guest, kind: Kind, arguments: Arguments) -> Any:
+    if kind in (Kind.U64, Kind.S64):
+        value = arguments.long_long()
+        return value - (1 << 64) if kind is Kind.S64 and value >> 63 else value
+    word = arguments.word()
+    match kind:
+        case Kind.S32:
+            return (word ^ 0x80000000) - 0x80000000
+        case Kind.BOOL | Kind.U8:
+            return bool(word & 0xFF) if kind is Kind.BOOL else word & 0xFF
+        case Kind.U16:
+            return word & 0xFFFF
+        case Kind.MEMBLOCK_TYPE:
+            return guest.memblock_type(word)
+        case Kind.VA_LIST:
+            return guest.va_list(word)
+    return word
+
+
+def _giver(guest: Guest, kind: Kind) -> Callable[[Any], None]:
+    """How to hand a result back."""
+    set_register = guest.cpu.set_register
+    if kind is Kind.VOID:
+        return lambda _result: None
+    if kind in (Kind.U64, Kind.S64):
+
+        def give(result: int) -> None:
+            set_register(0, result & _U32)
+            set_register(1, result >> 32 & _U32)
+
+        return give
+    return lambda result: set_register(0, int(result) & _U32)
