@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.guest.exports import Api, Export
 from bootsim.kernel.memblock import Memblock, MemblockType
+from bootsim.kernel.memblock_iter import ITERATION_END
 
 if TYPE_CHECKING:
     from bootsim.guest.guest import Guest
@@ -26,83 +27,46 @@ def _method(
     return Export(prototype, lambda guest, *arguments: method(guest.memblock, *arguments), api)
 
 
-def _takes(prototype: str, method: Callable[..., Any], api: Api | None = None) -> Export:
-    """A method that makes an event: it wants to know its caller."""
+def _emits(prototype: str, method: Callable[..., Any], api: Api | None = None) -> Export:
+    """The same for one that makes an event, which names its caller."""
     return _method(prototype, method, api, caller=True)
 
 
-def _next_mem_range(
-    guest: Guest,
-    idx: int,
-    nid: int,
-    flags: int,
-    type_a: MemblockType,
-    type_b: MemblockType | None,
-    out_start: int,
-    out_end: int,
-    out_nid: int,
-) -> None:
-    _step(
-        guest, Memblock.next_mem_range, idx, nid, flags, type_a, type_b, out_start, out_end, out_nid
-    )
+def _step(method: Callable[..., tuple[int, int, int, int]]) -> Callable[..., None]:
+    """__next_mem_range() or its reverse: what is found goes where the pointers say."""
 
+    def serve(
+        guest: Guest,
+        idx: int,
+        nid: int,
+        flags: int,
+        type_a: MemblockType,
+        type_b: MemblockType | None,
+        out_start: int,
+        out_end: int,
+        out_nid: int,
+    ) -> None:
+        memory = guest.memory
+        following, start, end, node = method(
+            guest.memblock, memory.u64(idx), nid, flags, type_a, type_b
+        )
+        if following != ITERATION_END:
+            if out_start:
+                guest.put_phys_addr(out_start, start)
+            if out_end:
+                guest.put_phys_addr(out_end, end)
+            if out_nid:
+                memory.put_u32(out_nid, node)
+        memory.put_u64(idx, following)
 
-def _next_mem_range_rev(
-    guest: Guest,
-    idx: int,
-    nid: int,
-    flags: int,
-    type_a: MemblockType,
-    type_b: MemblockType | None,
-    out_start: int,
-    out_end: int,
-    out_nid: int,
-) -> None:
-    _step(
-        guest,
-        Memblock.next_mem_range_rev,
-        idx,
-        nid,
-        flags,
-        type_a,
-        type_b,
-        out_start,
-        out_end,
-        out_nid,
-    )
-
-
-def _step(
-    guest: Guest,
-    method: Callable[..., tuple[int, int, int, int]],
-    idx: int,
-    nid: int,
-    flags: int,
-    type_a: MemblockType,
-    type_b: MemblockType | None,
-    out_start: int,
-    out_end: int,
-    out_nid: int,
-) -> None:
-    memory = guest.memory
-    following, start, end, node = method(
-        guest.memblock, memory.u64(idx), nid, flags, type_a, type_b
-    )
-    if following != 0xFFFFFFFFFFFFFFFF:
-        if out_start:
-            guest.put_phys_addr(out_start, start)
-        if out_end:
-            guest.put_phys_addr(out_end, end)
-        if out_nid:
-            memory.put_u32(out_nid, node)
-    memory.put_u64(idx, following)
+    return serve
 
 
 def _next_reserved_mem_region(guest: Guest, idx: int, out_start: int, out_end: int) -> None:
     memory = guest.memory
     found = guest.memblock.next_reserved_mem_region(memory.u64(idx))
     if found is None:
-        memory.put_u64(idx, 0xFFFFFFFFFFFFFFFF)
+        memory.put_u64(idx, ITERATION_END)
         return
     following, start, end = found
     if out_start:
@@ -170,9 +134,9 @@ _WINDOW = "phys_addr_t size, phys_addr_t align, phys_addr_t start, phys_addr_t e
 
 EXPORTS = (
     # Memory and reserved memory.
-    _takes(f"int memblock_add({_RANGE})", Memblock.add),
-    _takes(f"int memblock_add_node({_RANGE}, int nid)", Memblock.add_node, "5.0"),
-    _takes(
+    _emits(f"int memblock_add({_RANGE})", Memblock.add),
+    _emits(f"int memblock_add_node({_RANGE}, int nid)", Memblock.add_node, "5.0"),
+    _emits(
         f"int memblock_add_node({_RANGE}, int nid, enum memblock_flags flags)",
         Memblock.add_node,
         "6.1",
@@ -183,12 +147,12 @@ EXPORTS = (
         Memblock.add_range,
         "5.0",
     ),
-    _takes(f"int memblock_remove({_RANGE})", Memblock.remove),
-    _takes(f"int memblock_reserve({_RANGE})", Memblock.reserve),
-    _takes(f"int memblock_free({_RANGE})", Memblock.phys_free, "5.0"),
-    _takes(f"int memblock_phys_free({_RANGE})", Memblock.phys_free, "6.1"),
+    _emits(f"int memblock_remove({_RANGE})", Memblock.remove),
+    _emits(f"int memblock_reserve({_RANGE})", Memblock.reserve),
+    _emits(f"int memblock_free({_RANGE})", Memblock.phys_free, "5.0"),
+    _emits(f"int memblock_phys_free({_RANGE})", Memblock.phys_free, "6.1"),
     Export("void memblock_free(void *ptr, size_t size)", _free, "6.1", asks_caller=True),
-    _takes(f"void __memblock_free_early({_RANGE})", Memblock.phys_free, "5.0"),
+    _emits(f"void __memblock_free_early({_RANGE})", Memblock.phys_free, "5.0"),
     Export(f"void __memblock_free_late({_RANGE})", _free_late, "5.0", asks_caller=True),
     Export(f"void memblock_free_late({_RANGE})", _free_late, "6.1", asks_caller=True),
     _method("void memblock_trim_memory(phys_addr_t align)", Memblock.trim_memory),
@@ -197,22 +161,22 @@ EXPORTS = (
     _method("void memblock_mem_limit_remove_map(phys_addr_t limit)", Memblock.mem_limit_remove_map),
     _method("void memblock_allow_resize(void)", Memblock.allow_resize),
     # Marks and nodes.
-    _takes(f"int memblock_mark_hotplug({_RANGE})", Memblock.mark_hotplug),
-    _takes(f"int memblock_clear_hotplug({_RANGE})", Memblock.clear_hotplug),
-    _takes(f"int memblock_mark_mirror({_RANGE})", Memblock.mark_mirror),
-    _takes(f"int memblock_mark_nomap({_RANGE})", Memblock.mark_nomap),
-    _takes(f"int memblock_clear_nomap({_RANGE})", Memblock.clear_nomap),
-    _takes(
+    _emits(f"int memblock_mark_hotplug({_RANGE})", Memblock.mark_hotplug),
+    _emits(f"int memblock_clear_hotplug({_RANGE})", Memblock.clear_hotplug),
+    _emits(f"int memblock_mark_mirror({_RANGE})", Memblock.mark_mirror),
+    _emits(f"int memblock_mark_nomap({_RANGE})", Memblock.mark_nomap),
+    _emits(f"int memblock_clear_nomap({_RANGE})", Memblock.clear_nomap),
+    _emits(
         f"int memblock_set_node({_RANGE}, struct memblock_type *type, int nid)", Memblock.set_node
     ),
     # Allocating: physical addresses.
-    _takes(
+    _emits(
         "phys_addr_t memblock_phys_alloc(phys_addr_t size, phys_addr_t align)",
         Memblock.phys_alloc,
         "5.0",
     ),
-    _takes(f"phys_addr_t memblock_phys_alloc_range({_WINDOW})", Memblock.phys_alloc_range, "6.1"),
-    _takes(
+    _emits(f"phys_addr_t memblock_phys_alloc_range({_WINDOW})", Memblock.phys_alloc_range, "6.1"),
+    _emits(
         "phys_addr_t memblock_phys_alloc_try_nid(phys_addr_t size, phys_addr_t align, int nid)",
         Memblock.phys_alloc_try_nid,
     ),
@@ -264,15 +228,15 @@ EXPORTS = (
         "enum memblock_flags choose_memblock_flags(void)", Memblock.choose_memblock_flags, "5.0"
     ),
     # Allocating: virtual addresses.
-    _takes(f"void *memblock_alloc_try_nid({_TRY_NID})", Memblock.alloc_try_nid),
-    _takes(f"void *memblock_alloc_try_nid_raw({_TRY_NID})", Memblock.alloc_try_nid_raw),
-    _takes(
+    _emits(f"void *memblock_alloc_try_nid({_TRY_NID})", Memblock.alloc_try_nid),
+    _emits(f"void *memblock_alloc_try_nid_raw({_TRY_NID})", Memblock.alloc_try_nid_raw),
+    _emits(
         f"void *memblock_alloc_try_nid_nopanic({_TRY_NID})", Memblock.alloc_try_nid_nopanic, "5.0"
     ),
-    _takes(f"void *memblock_alloc_exact_nid_raw({_TRY_NID})", Memblock.alloc_exact_nid_raw, "6.1"),
+    _emits(f"void *memblock_alloc_exact_nid_raw({_TRY_NID})", Memblock.alloc_exact_nid_raw, "6.1"),
     # Iterators.
-    Export(f"void __next_mem_range({_SPAN})", _next_mem_range),
-    Export(f"void __next_mem_range_rev({_SPAN})", _next_mem_range_rev),
+    Export(f"void __next_mem_range({_SPAN})", _step(Memblock.next_mem_range)),
+    Export(f"void __next_mem_range_rev({_SPAN})", _step(Memblock.next_mem_range_rev)),
     Export(
         "void __next_reserved_mem_region(u64 *idx, phys_addr_t *out_start, phys_addr_t *out_end)",
         _next_reserved_mem_region,
