@@ -100,6 +100,18 @@ def test_a_debug_function_that_is_called_is_no_entry(replay: Replay) -> None:
     assert [line for line in boot.log if line.startswith("shown")] == ["shown 7"]
 
 
+def test_what_takes_parameters_or_was_inlined_is_no_entry(replay: Replay) -> None:
+    boot = replay(
+        """
+        void debug_show(int n) { pr_info("shown %d\\n", n); }
+        void debug_hello(void) { pr_info("hello\\n"); }
+        int debug_it(void) { debug_show(7); debug_hello(); return 0; }
+        int debug_that(unsigned long x) { return x; }
+        """
+    )
+    assert [line for line in boot.log if line.startswith(("shown", "hello"))] == ["shown 7", "hello"]
+
+
 def test_an_entry_can_be_named(replay: Replay) -> None:
     two = 'int one(void) { pr_info("one\\n"); return 0; } int two(void) { return one(); }'
     said(replay(two, entry="one"), "one")

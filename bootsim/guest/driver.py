@@ -11,6 +11,7 @@ from bootsim.driver import Driver
 from bootsim.errors import BootsimError
 from bootsim.guest import initcalls
 from bootsim.guest.compiler import DriverOptions, compile_driver
+from bootsim.guest.dwarf import helpers
 from bootsim.guest.elf import ELF_MAGIC, FileKind, ObjectFile, read_elf
 from bootsim.guest.exports import Api
 from bootsim.guest.exports.tables import MISSING, exports_of
@@ -98,9 +99,9 @@ class Program:
         return guest
 
     def entries(self, asked: str | None) -> list[PlacedSymbol]:
-        """The functions to call: the one called `asked`; or all debug_...() that no code in the
-        files calls; or the only function that none calls; or none, if the kernel calls into the
-        files by itself; or a program's own entry.
+        """The functions to call: the one called `asked`; or all debug_...() without parameters
+        that no code in the files calls; or the only function of that kind; or none, if the kernel
+        calls into the files by itself; or a program's own entry.
 
         Raises BootsimError that lists the functions there are.
         """
@@ -114,6 +115,9 @@ class Program:
             return found[:1]
         called = {name for module in self.modules for name in module.called}
         own = [symbol for symbol in functions if not symbol.is_local and symbol.name not in called]
+        if len(own) > 1:
+            called |= {name for module in self.modules for name in helpers(module)}
+            own = [symbol for symbol in own if symbol.name not in called]
         debug = [symbol for symbol in own if symbol.name.startswith("debug_")]
         if debug or len(own) == 1:
             return debug or own

@@ -72,6 +72,35 @@ class DebugInfo:
         return self._frames[index].step(address, registers, read)
 
 
+def helpers(module: Module) -> set[str]:
+    """The functions that take parameters, or whose code the compiler put into others'."""
+    found: set[str] = set()
+    for number, object_ in enumerate(module.objects):
+        try:
+            with _time_limit(_SECONDS_MAX):
+                dwarf = _dwarf(object_, module, number)
+                if dwarf is not None:
+                    found.update(_helpers(dwarf))
+        except Exception:  # as above
+            continue
+    return found
+
+
+def _helpers(dwarf: Any) -> Iterator[str]:
+    for unit in dwarf.iter_CUs():
+        for entry in unit.iter_DIEs():
+            origin = entry
+            if "DW_AT_abstract_origin" in entry.attributes:
+                origin = entry.get_DIE_from_attribute("DW_AT_abstract_origin")
+            name = origin.attributes.get("DW_AT_name")
+            inlined = entry.tag == "DW_TAG_inlined_subroutine"
+            takes = entry.tag == "DW_TAG_subprogram" and any(
+                child.tag == "DW_TAG_formal_parameter" for child in entry.iter_children()
+            )
+            if name is not None and (inlined or takes):
+                yield printable(name.value)
+
+
 class _Frame:
     """How to find the caller of the code from `start` to `end`."""
 
