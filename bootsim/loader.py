@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.errors import BootsimError
+from bootsim.kernel.fdt_check_mem_start import fdt_check_mem_start, mem_start_of
+from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_down, round_up
 from bootsim.kernel.profile import Profile
 from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory, Range
 
+_KERNEL_LOAD_ADDR = 0x10000  # hw/arm/boot.c: of a zImage, above the start of RAM
 _INITRD_OFFSET_MAX = 128 << 20  # hw/arm/boot.c
 _PG_DIR_SIZE = 0x4000  # arch/arm/kernel/head.S
 _BOOT_STUB_SIZE = 0x100
@@ -53,12 +56,33 @@ def load(
     initrd: bytes | None,
     wishes: Wishes,
 ) -> Placement:
+    """Put `initrd` and the blob `dtb` into the machine's RAM: see place()."""
+    return place(
+        machine.memory,
+        profile,
+        dtb=dtb,
+        name=name,
+        cmdline=cmdline,
+        initrd=initrd,
+        wishes=wishes,
+    )
+
+
+def place(
+    memory: PhysMemory,
+    profile: Profile,
+    *,
+    dtb: bytes,
+    name: str,
+    cmdline: str | None = None,
+    initrd: bytes | None = None,
+    wishes: Wishes = Wishes(),
+) -> Placement:
     """Put `initrd` and the blob `dtb` into RAM, the latter with `cmdline` in its /chosen.
 
     Raises BootsimError, in one line, for what does not fit or would lie over something else.
     """
-    memory = machine.memory
-    base = _phys_offset(memory, profile, wishes.phys_offset, name)
+    base = _phys_offset(memory, profile, dtb, wishes.phys_offset, name)
     kernel = Range(profile.linear(base).virt_to_phys(profile.symbols["_text"]), profile.image_size)
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
@@ -71,16 +95,18 @@ def load(
     if initrd is not None:
         start = default if wishes.initrd_addr is None else wishes.initrd_addr
         placed = Range(start, len(initrd))
-        _place(memory, "initrd", placed, initrd, taken)
+        _put(memory, "initrd", placed, initrd, taken)
         taken.append(("initrd", placed))
-    blob = set_chosen(
-        dtb, bootargs=cmdline, initrd=(placed.base, placed.end) if placed else None, name=name
-    )
+    if cmdline is None and placed is None:
+        blob = dtb
+    else:
+        ends = (placed.base, placed.end) if placed else None
+        blob = set_chosen(dtb, bootargs=cmdline, initrd=ends, name=name)
     dtb_addr = wishes.dtb_addr
     if dtb_addr is None:
         dtb_addr = round_up(placed.end if placed else default, PAGE_SIZE)
     tree = Range(dtb_addr, len(blob))
-    _place(memory, "device tree", tree, blob, taken)
+    _put(memory, "device tree", tree, blob, taken)
     return Placement(base, kernel, tree, placed)
 
 
@@ -119,8 +145,14 @@ def load_kernel(machine: Machine, profile: Profile, placement: Placement) -> Fir
     )
 
 
-def _phys_offset(memory: PhysMemory, profile: Profile, asked: int | None, name: str) -> int:
-    """Where RAM begins for the kernel: as asked, or the first bank that has room for it."""
+def _phys_offset(
+    memory: PhysMemory, profile: Profile, dtb: bytes, asked: int | None, name: str
+) -> int:
+    """Where RAM begins for the kernel: as asked, or where the kernel puts itself.
+
+    That is up to its decompressor, if it looks into the tree (feature `checks_mem_start`), with the
+    zImage where QEMU loads it; else the first bank that has room for it.
+    """
     need = profile.layout.text_offset + profile.image_size
     if asked is not None:
         if asked % PMD_SIZE:
@@ -130,6 +162,15 @@ def _phys_offset(memory: PhysMemory, profile: Profile, asked: int | None, name: 
                 f"--phys-offset {asked:#x}: no bank holds the kernel's {need:#x} bytes there"
             )
         return asked
+    if profile.features.checks_mem_start:
+        pc = memory.banks[0].base + _KERNEL_LOAD_ADDR
+        base = fdt_check_mem_start(mem_start_of(pc), Fdt(dtb))
+        if not memory.contains(base, need):
+            raise BootsimError(
+                f"{name}: the kernel takes RAM to begin at {base:#010x}: no bank holds the"
+                f" {need:#x} bytes that it needs there"
+            )
+        return base
     for bank in memory.banks:
         base = round_up(bank.base, PMD_SIZE)
         if base + need <= bank.end:
@@ -140,7 +181,7 @@ def _phys_offset(memory: PhysMemory, profile: Profile, asked: int | None, name: 
     )
 
 
-def _place(
+def _put(
     memory: PhysMemory,
     what: str,
     place: Range,

@@ -9,6 +9,7 @@ import pytest
 from tests.command import Run, runner
 
 MEMBLOCK_VECTORS = Path(__file__).parent / "data" / "memblock"
+REAL_BOOTS = Path(__file__).parent / "data" / "real_boots"
 SUMMARY = pytest.StashKey[list[str]]()
 
 
@@ -19,6 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=MEMBLOCK_VECTORS,
         metavar="DIR",
         help="run tests/test_memblock_vectors.py on the vector files in DIR",
+    )
+    parser.addoption(
+        "--cases",
+        type=Path,
+        default=REAL_BOOTS,
+        metavar="DIR",
+        help="run tests/test_real_boots.py on the recorded boots in DIR",
     )
 
 

@@ -111,16 +111,8 @@ def test_cells(board: BoardOf) -> None:
             '/memory@1: no memory: all of it is without "reg" or not "okay"',
         ),
         (
-            CELLS_1 + memory("0x1000 0x2000", name="a") + memory("0x2fff 1", name="b"),
-            "/b: memory [0x00002fff-0x00002fff] overlaps [0x00001000-0x00002fff] of /a",
-        ),
-        (
-            CELLS_1 + memory("0x80000000 0x80001000"),
-            "/memory: memory [0x80000000-0x100000fff] passes 4 GiB",
-        ),
-        (
-            CELLS_2 + memory("2 0 0 0x1000"),
-            "/memory: memory [0x200000000-0x200000fff] passes 4 GiB",
+            CELLS_2 + memory("2 0 0 0x1000 1 0 0 0x1000"),
+            "/memory: no memory below 4 GiB: [0x200000000-0x200000fff] is the first",
         ),
         (
             CELLS_1 + memory("1 2 3"),
@@ -144,6 +136,17 @@ def test_memory_up_to_the_last_byte(board: BoardOf) -> None:
 def test_banks_that_touch_do_not_overlap(board: BoardOf) -> None:
     banks = board(CELLS_1 + memory("0x2000 0x1000 0x1000 0x1000")).ram_banks()
     assert banks == (Range(0x1000, 0x1000), Range(0x2000, 0x1000))
+
+
+def test_ram_is_what_32_bits_reach(board: BoardOf) -> None:
+    found = board(CELLS_2 + memory("0 0xc0000000 0 0x80000000 2 0 0x10000000 0"))
+    assert found.memory == (Range(0xC0000000, 0x80000000), Range(0x200000000, 1 << 60))
+    assert found.ram_banks() == (Range(0xC0000000, 0x40000000),)
+
+
+def test_banks_that_overlap_are_one(board: BoardOf) -> None:
+    content = memory("0x1000 0x4000", name="a") + memory("0x2000 0x1000 0x2fff 0x4001", name="b")
+    assert board(CELLS_1 + content).ram_banks() == (Range(0x1000, 0x6000),)
 
 
 def test_banks_in_pages(board: BoardOf) -> None:

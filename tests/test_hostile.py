@@ -49,7 +49,7 @@ def replay(tmp_path: Path, text: str, hook: str | None = None, **options: str) -
         ("def driver(kernel): kernel.memblock.memory.cnt = 0\n", "cnt is 0"),
         (
             "def driver(kernel):\n"
-            "    kernel.memory.fill(kernel.fdt.initial_boot_params, 64, 0xff)\n",
+            "    kernel.memory.fill(kernel.fdt.blob_phys, 64, 0xff)\n",
             "device tree in RAM",
         ),
     ],
@@ -64,7 +64,7 @@ def test_damage_kills_the_kernel_in_one_line(tmp_path: Path, text: str, words: s
 def test_a_tree_that_is_changed_in_ram_is_read_as_it_is(tmp_path: Path) -> None:
     text = """
 def driver(kernel):
-    start = kernel.fdt.initial_boot_params
+    start = kernel.fdt.blob_phys
     blob = kernel.memory.read(start, len(kernel.fdt.tree.blob))
     at = blob.index((0x4C000000).to_bytes(4, "big"))
     kernel.memory.write(start + at, (0x4D000000).to_bytes(4, "big"))

@@ -21,6 +21,7 @@ ROOMS = {
     "devicetree": {"errors", "machine"},
     "kernel": {"errors", "trace", "machine"},
     "loader": {"errors", "machine", "devicetree", "kernel"},
+    "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
     "driver": {"errors", "trace", "kernel"},
     "guest": {"errors", "trace", "machine", "kernel", "driver"},
     "simulate": {

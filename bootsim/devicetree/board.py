@@ -2,14 +2,15 @@
 
 RAM is found as Linux finds it (drivers/of/fdt.c, early_init_dt_scan_memory()), addresses of devices
 are brought up through the buses as in drivers/of/address.c, __of_translate_address(). Where Linux
-goes on with memory that cannot be, the machine cannot be built, and an error says why.
+goes on with memory that cannot be, the machine cannot be built, and an error says why. What a CPU
+of 32-bit physical addresses cannot reach is not built either: Linux is told of it by the tree and
+says that it ignores it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bootsim.devicetree.blob import parse_blob
 from bootsim.devicetree.tree import Node, Tree
@@ -23,8 +24,9 @@ _OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
 class Board:
     """A board. Addresses are physical, sizes in bytes.
 
-    `memory` are the RAM banks in the tree's order; `uarts` the base addresses of its PL011s, the
-    console's first; `bootargs` and `initrd` (end exclusive) what /chosen says, None if nothing.
+    `memory` are the RAM banks in the tree's order, as it has them; `uarts` the base addresses of
+    its PL011s, the console's first; `bootargs` and `initrd` (end exclusive) what /chosen says, None
+    if nothing.
     """
 
     model: str
@@ -56,15 +58,23 @@ class Board:
         )
 
     def ram_banks(self) -> tuple[Range, ...]:
-        """RAM in whole pages: banks rounded outwards, sorted; those that share a page are one."""
-        banks: list[Range] = []
-        for bank in sorted(self.memory):
-            start = bank.base // PAGE_SIZE * PAGE_SIZE
-            end = -(-bank.end // PAGE_SIZE) * PAGE_SIZE
-            if banks and start < banks[-1].end:
-                start = banks.pop().base
-            banks.append(Range(start, end - start))
-        return tuple(banks)
+        """RAM as a machine can have it: whole_pages() of `memory`."""
+        return whole_pages(self.memory)
+
+
+def whole_pages(memory: Iterable[Range]) -> tuple[Range, ...]:
+    """RAM below 4 GiB in whole pages, sorted: rounded outwards, what overlaps is one bank."""
+    banks: list[Range] = []
+    for bank in sorted(memory):
+        start = bank.base // PAGE_SIZE * PAGE_SIZE
+        end = min(-(-bank.end // PAGE_SIZE) * PAGE_SIZE, ADDRESS_LIMIT)
+        if start >= end:
+            continue
+        if banks and start < banks[-1].end:
+            last = banks.pop()
+            start, end = last.base, max(last.end, end)
+        banks.append(Range(start, end - start))
+    return tuple(banks)
 
 
 def _memory(tree: Tree) -> tuple[Range, ...]:
@@ -84,14 +94,9 @@ def _memory(tree: Tree) -> tuple[Range, ...]:
         why = "of size 0" if usable else 'without "reg" or not "okay"'
         paths = ", ".join(node.path for node in usable or nodes)
         raise DeviceTreeError(f"{tree.name}: {paths}: no memory: all of it is {why}")
-    for bank, path in banks:
-        if bank.end > ADDRESS_LIMIT:
-            raise DeviceTreeError(f"{tree.name}: {path}: memory {bank} passes 4 GiB")
-    for (low, low_path), (high, high_path) in pairwise(sorted(banks)):
-        if low.end > high.base:
-            raise DeviceTreeError(
-                f"{tree.name}: {high_path}: memory {high} overlaps {low} of {low_path}"
-            )
+    if all(bank.base >= ADDRESS_LIMIT for bank, _ in banks):
+        bank, path = banks[0]
+        raise DeviceTreeError(f"{tree.name}: {path}: no memory below 4 GiB: {bank} is the first")
     return tuple(bank for bank, _ in banks)
 
 

@@ -5,13 +5,12 @@ Linux: mm/cma.c, kernel/dma/contiguous.c.
 
 from __future__ import annotations
 
-from bootsim.kernel.kernel import CmaArea, Kernel
+from bootsim.kernel.kernel import NUMA_NO_NODE, CmaArea, Kernel
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, round_up
 from bootsim.kernel.params import memparse
 
 ENOMEM, EBUSY, EINVAL, ENOSPC = 12, 16, 22, 28
 U32_MASK = 0xFFFFFFFF
-_ARM_DMA_LIMIT = 0xFFFFFFFF  # no machine of these profiles restricts its DMA zone
 
 
 def cma_min_alignment(kernel: Kernel) -> int:
@@ -33,10 +32,15 @@ def early_cma(kernel: Kernel, value: str | None) -> int:
     return 0
 
 
+def cma_is_given(kernel: Kernel) -> bool:
+    """Whether a cma= counts: a size of all ones is how Linux remembers that there was none."""
+    return kernel.cma_cmdline is not None and kernel.cma_cmdline[0] != U32_MASK
+
+
 def dma_contiguous_reserve(kernel: Kernel) -> None:
     """Reserve the default area: what cma= asks for, else the profile's size."""
-    size, base, limit, fixed = kernel.profile.config.cma_size, 0, _ARM_DMA_LIMIT, False
-    if kernel.cma_cmdline is not None:
+    size, base, limit, fixed = kernel.profile.config.cma_size, 0, kernel.arm_dma_limit, False
+    if kernel.cma_cmdline is not None and cma_is_given(kernel):
         size, base, cmdline_limit = kernel.cma_cmdline
         fixed = base + size & U32_MASK == cmdline_limit
         limit = min(limit, cmdline_limit) if cmdline_limit else limit
@@ -57,8 +61,8 @@ def cma_declare_contiguous(
     kernel: Kernel, base: int, size: int, limit: int, *, fixed: bool, name: str
 ) -> CmaArea | int:
     """Reserve `size` bytes at `base` (fixed) or below `limit`; the area, or a negative errno."""
-    memblock = kernel.memblock
-    memblock_end = memblock.end_of_DRAM()
+    strict = kernel.profile.features.cma == "strict"
+    memblock_end = kernel.memblock.end_of_DRAM()
     highmem_start = kernel.virt_to_phys(kernel.vars.high_memory - 1) + 1
 
     def failed(errno: int) -> int:
@@ -71,6 +75,9 @@ def cma_declare_contiguous(
     if not size:
         return -EINVAL
     alignment = cma_min_alignment(kernel)
+    if strict and fixed and base % alignment:
+        kernel.pr_err(f"cma: Region at {base:#010x} must be aligned to {alignment:#010x} bytes")
+        return failed(EINVAL)
     base = round_up(base, alignment) & U32_MASK
     size = round_up(size, alignment) & U32_MASK
     limit &= -alignment
@@ -83,25 +90,49 @@ def cma_declare_contiguous(
         return failed(EINVAL)
     if limit == 0 or limit > memblock_end:
         limit = memblock_end
-    caller = "cma_declare_contiguous"
-    if fixed:
-        if memblock.is_region_reserved(base, size) or memblock.reserve(base, size, caller=caller):
-            return failed(EBUSY)
-    else:
-        found = 0
-        if base < highmem_start < limit:
-            found = memblock.alloc_range(size, alignment, highmem_start, limit)
-            limit = highmem_start
-        if not found:
-            found = memblock.alloc_range(size, alignment, base, limit)
-        if not found:
-            return failed(ENOMEM)
-        base = found
+    if strict and base + size & U32_MASK > limit:
+        kernel.pr_err(
+            f"cma: Size ({size:#010x}) of region at {base:#010x} exceeds limit ({limit:#010x})"
+        )
+        return failed(EINVAL)
+    found = _reserve(kernel, base, size, limit, highmem_start, fixed=fixed)
+    if not found:
+        return failed(EBUSY if fixed else ENOMEM)
+    base = found
     area = cma_init_reserved_mem(kernel, base, size, name)
     if area is None:
-        return failed(EINVAL)  # what was reserved stays so, up to 5.0
+        if strict:
+            kernel.memblock.phys_free(base, size, caller="cma_declare_contiguous_nid")
+        return failed(EINVAL)
     kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}")
     return area
+
+
+def _reserve(
+    kernel: Kernel, base: int, size: int, limit: int, highmem_start: int, *, fixed: bool
+) -> int:
+    """Reserve an area: at `base` if `fixed`, else in highmem or below; where, 0 without room.
+
+    All of it must come from one zone.
+    """
+    memblock, alignment = kernel.memblock, cma_min_alignment(kernel)
+    later = kernel.profile.features.cma == "strict"
+    if fixed:
+        caller = "cma_declare_contiguous_nid" if later else "cma_declare_contiguous"
+        if memblock.is_region_reserved(base, size) or memblock.reserve(base, size, caller=caller):
+            return 0
+        return base
+
+    def alloc_range(start: int, end: int) -> int:
+        if later:
+            return memblock.alloc_range_nid(size, alignment, start, end, NUMA_NO_NODE, True)
+        return memblock.alloc_range(size, alignment, start, end)
+
+    found = 0
+    if base < highmem_start < limit:
+        found = alloc_range(highmem_start, limit)
+        limit = highmem_start
+    return found or alloc_range(base, limit)
 
 
 def cma_init_reserved_mem(kernel: Kernel, base: int, size: int, name: str) -> CmaArea | None:

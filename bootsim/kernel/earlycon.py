@@ -73,7 +73,8 @@ def early_init_dt_scan_chosen_stdout(kernel: Kernel) -> int:
             kernel.pr_warn(f"earlycon: [{name}] bad address")
         elif kernel.earlycon_mapbase is None:
             _register(kernel, name, "MMIO", address, options)
-        return 0  # whatever came of the first driver that matches (5.0)
+        if address is not None or kernel.profile.features.stdout_match == "first":
+            return 0
     return -ENODEV
 
 

@@ -5,7 +5,7 @@ Linux: arch/arm/mm/init.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -41,16 +41,37 @@ def early_initrd(kernel: Kernel, value: str | None) -> int:
     return 0
 
 
-def arm_memblock_init(kernel: Kernel) -> None:
+def setup_dma_zone(kernel: Kernel) -> None:
+    """Where the zone ends that the machine's most restricted devices can reach."""
+    size = kernel.machine_desc.dma_zone_size if kernel.machine_desc is not None else 0
+    kernel.arm_dma_limit = (kernel.phys_offset + size - 1 if size else -1) & U32_MASK
+
+
+def arm_memblock_steal(kernel: Kernel, size: int, align: int, caller: str) -> int:
+    """Take `size` bytes out of memory for good, for `caller`; where they are.
+
+    Raises KernelPanic if there is no room.
+    """
+    function = "arm_memblock_steal"
+    phys = kernel.memblock.phys_alloc(size, align, caller=function)
+    if not phys:
+        raise KernelPanic.panic(f"Failed to steal 0x{size:08x} bytes at {caller}")
+    kernel.memblock.phys_free(phys, size, caller=function)
+    kernel.memblock.remove(phys, size, caller=function)
+    return phys
+
+
+def arm_memblock_init(kernel: Kernel, reserve: Callable[[Kernel], None]) -> None:
     """Reserve all that is in use or promised before anything is allocated.
 
-    The machine's own hook is left out: none of the profile's machines has one.
+    `reserve` is the machine's own hook.
     """
     text, end = kernel.pa_symbol("_stext"), kernel.pa_symbol("_end")
     kernel.memblock.reserve(text, end - text, caller="arm_memblock_init")
     kernel.use(text, end - text, "kernel image")
     arm_initrd_init(kernel)
     arm_mm_memblock_reserve(kernel)
+    reserve(kernel)
     if kernel.profile.features.reserve_dtb == "arm_memblock_init":
         early_init_fdt_reserve_self(kernel)
     early_init_fdt_scan_reserved_mem(kernel)
@@ -59,7 +80,11 @@ def arm_memblock_init(kernel: Kernel) -> None:
 
 
 def arm_initrd_init(kernel: Kernel) -> None:
-    """Reserve the initrd, rounded outward to pages, unless it lies where it cannot."""
+    """Reserve the initrd, rounded outward to pages, unless it lies where it cannot.
+
+    Later kernels have it as reserve_initrd_mem() in init/initramfs.c.
+    """
+    function = kernel.profile.features.reserve_initrd
     if not kernel.vars.phys_initrd_size:
         return
     start = round_down(kernel.vars.phys_initrd_start, PAGE_SIZE)
@@ -69,8 +94,11 @@ def arm_initrd_init(kernel: Kernel) -> None:
         problem = "is not a memory region"
     elif kernel.memblock.is_region_reserved(start, size):
         problem = "overlaps in-use memory region"
+        if function == "reserve_initrd_mem":  # its message ends the line before the rest comes
+            problem += "\n"
     else:
-        kernel.memblock.reserve(start, size, caller="arm_memblock_init")
+        caller = "arm_memblock_init" if function == "arm_initrd_init" else function
+        kernel.memblock.reserve(start, size, caller=caller)
         kernel.use(start, size, "initrd")
         variables = kernel.vars
         variables.initrd_start = kernel.phys_to_virt(variables.phys_initrd_start)

@@ -29,7 +29,7 @@ from bootsim.kernel.printk import (
     LogBuffer,
     split_prefix,
 )
-from bootsim.kernel.profile import Profile
+from bootsim.kernel.profile import MachineDesc, Profile
 from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
 from bootsim.machine.mmu import TranslationFault, walk
@@ -85,6 +85,7 @@ class FdtState:
     blob_phys: int = 0  # where initial_boot_params points to, physical
     tree: Fdt | None = None
     reserved_mem: list[ReservedMem] = field(default_factory=list)
+    elfcorehdr: tuple[int, int] | None = None  # base, size: kernel/crash_dump.c
 
 
 class Kernel:
@@ -152,6 +153,9 @@ class Kernel:
         self._write_constants()
         self.vars.dt_root_addr_cells = self.vars.dt_root_size_cells = 1
         self.vmalloc_size = profile.layout.vmalloc_size  # bytes
+        self.machine_desc: MachineDesc | None = None  # arch/arm/kernel/setup.c
+        self.arm_dma_limit = 0xFFFFFFFF  # the last address of ZONE_DMA: arch/arm/mm/init.c
+        self.ecc_mask = 0  # what ecc= adds to page table entries: arch/arm/mm/mmu.c
         self.usermem = False  # a mem= parameter has been seen
         self.memtest_pattern = 0
         # What early_param() registers beside the model's own parameters.

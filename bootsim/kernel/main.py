@@ -32,6 +32,7 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "mem_init": "every free page has been handed to the buddy allocator",
     }
 )
+_BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"  # include/linux/bootconfig.h
 HANDOVER = "mem_init"
 DRIVER_STAGE = "cmd_line"
 
@@ -48,6 +49,8 @@ def start_kernel(kernel: Kernel) -> None:
         kernel.pr_notice(kernel.profile.banner)
         setup_arch(kernel)
         kernel.stage("setup_arch")
+        if kernel.profile.features.boot_config:
+            get_boot_config_from_initrd(kernel)
         mem_init(kernel)
         kernel.stage(HANDOVER)
     except KernelPanic as panic:
@@ -60,6 +63,25 @@ def start_kernel(kernel: Kernel) -> None:
         if error.exit_code == BootsimError.exit_code:  # what lies in RAM is damaged, not the input
             raise KernelPanic(f"the kernel cannot go on: {error}") from error
         raise
+
+
+def get_boot_config_from_initrd(kernel: Kernel) -> None:
+    """Look for a boot configuration at the end of the initrd; what one would do is left out.
+
+    Raises KernelPanic where the initrd's end is not in the linear map: Linux reads it all the same.
+    """
+    variables = kernel.vars
+    if not variables.initrd_end:
+        return
+    magic = kernel.virt_to_phys(variables.initrd_end) - len(_BOOTCONFIG_MAGIC)
+    if magic >= variables.arm_lowmem_limit or not kernel.memblock.is_map_memory(magic):
+        raise KernelPanic(
+            f"get_boot_config_from_initrd: {magic:#010x}, in the initrd, is not mapped: Linux reads"
+            " it through the linear map and faults"
+        )
+    for start in range(magic, magic - 4, -1):  # boot loaders may have aligned its size
+        if kernel.memory.read(start, len(_BOOTCONFIG_MAGIC)) == _BOOTCONFIG_MAGIC:
+            kernel.note("the initrd ends in a boot configuration: the model leaves it there")
 
 
 def smp_setup_processor_id(kernel: Kernel) -> None:

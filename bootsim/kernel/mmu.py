@@ -52,6 +52,8 @@ from bootsim.kernel.pgtable import (
 SZ_16M = 16 << 20
 SZ_32M = 32 << 20
 U32_MASK = 0xFFFFFFFF
+PMD_PROTECTION = 1 << 9  # arch/arm/include/asm/pgtable-2level-hwdef.h
+_CACHE_POLICIES = ("uncached", "buffered", "writethrough", "writeback", "writealloc")
 _UNDEFINED_INSTRUCTION = 0xE7FDDEF1  # arch/arm/kernel/traps.c poisons the vectors page with it
 
 
@@ -75,6 +77,42 @@ def early_vmalloc(kernel: Kernel, value: str | None) -> int:
         size = largest
         kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}{unit}")
     kernel.vmalloc_size = size - (layout.vmalloc_offset - gap)
+    return 0
+
+
+def early_cachepolicy(kernel: Kernel, value: str | None) -> int:
+    """cachepolicy=: only what head.S has chosen already is good on ARMv6 and later."""
+    if value is None:
+        raise null_parameter("cachepolicy")
+    initial = "writealloc" if is_smp(kernel) else "writeback"
+    selected = next((policy for policy in _CACHE_POLICIES if value.startswith(policy)), None)
+    if selected is None:
+        kernel.pr_err("ERROR: unknown or unsupported cache policy")
+    if selected != initial:
+        kernel.pr_warn(f"Only cachepolicy={initial} supported on ARMv6 and later")
+    return 0
+
+
+def early_nocache(kernel: Kernel, _value: str | None) -> int:
+    """nocache: an old name of cachepolicy=buffered."""
+    kernel.pr_warn("nocache is deprecated; use cachepolicy=buffered")
+    return early_cachepolicy(kernel, "buffered")
+
+
+def early_nowrite(kernel: Kernel, _value: str | None) -> int:
+    """nowb: an old name of cachepolicy=uncached."""
+    kernel.pr_warn("nowb is deprecated; use cachepolicy=uncached")
+    return early_cachepolicy(kernel, "uncached")
+
+
+def early_ecc(kernel: Kernel, value: str | None) -> int:
+    """ecc=on: lowmem and the vectors are mapped with the protection bit."""
+    if value is None:
+        raise null_parameter("ecc")
+    if value.startswith("on"):
+        kernel.ecc_mask = PMD_PROTECTION
+    elif value.startswith("off"):
+        kernel.ecc_mask = 0
     return 0
 
 
@@ -128,7 +166,8 @@ def early_fixmap_init(kernel: Kernel) -> None:
 def early_mm_init(kernel: Kernel) -> None:
     """Choose the attribute bits of each memory type and say which cache policy it is."""
     policy = "writealloc" if is_smp(kernel) else "writeback"
-    kernel.pr_info(f"Memory policy: Data cache {policy}")
+    ecc = "ECC enabled, " if kernel.ecc_mask else ""
+    kernel.pr_info(f"Memory policy: {ecc}Data cache {policy}")
 
 
 def is_smp(kernel: Kernel) -> bool:
@@ -153,8 +192,9 @@ def mem_type(kernel: Kernel, name: str) -> MemType:
     kernel_pgprot = (L_PTE_MT_WRITEALLOC | L_PTE_SHARED) if smp else L_PTE_MT_WRITEBACK
     section = PMD_TYPE_SECT | PMD_SECT_AP_WRITE | DOMAIN_KERNEL << 5
     section |= (PMD_SECT_WBWA | PMD_SECT_S) if smp else PMD_SECT_WB
+    section |= kernel.ecc_mask
     table = PMD_TYPE_TABLE | DOMAIN_KERNEL << 5
-    vectors_table = PMD_TYPE_TABLE | DOMAIN_VECTORS << 5
+    vectors_table = PMD_TYPE_TABLE | DOMAIN_VECTORS << 5 | kernel.ecc_mask
     read_only = page | L_PTE_RDONLY | kernel_pgprot
     rows = {
         "MT_MEMORY_RWX": (page | kernel_pgprot, table, section),

@@ -11,12 +11,14 @@ from itertools import islice, pairwise
 
 from bootsim.kernel.cma import (
     cma_init_reserved_mem,
+    cma_is_given,
     cma_min_alignment,
     dma_contiguous_early_fixup,
 )
 from bootsim.kernel.fdt import U32_MASK, read_cells, reg_entries, tree
 from bootsim.kernel.kernel import Kernel, ReservedMem
 from bootsim.kernel.libfdt import FdtNode
+from bootsim.kernel.printk import KERN_ERR, KERN_INFO
 from bootsim.kernel.sort import sort
 
 ENOENT, ENOMEM, EBUSY, EINVAL = 2, 12, 16, 22
@@ -27,12 +29,30 @@ _PREFIX = "OF: reserved mem: "
 
 def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
     """Reserve what /memreserve/ lists, then all that /reserved-memory describes."""
+    if kernel.fdt.tree is None:
+        return
     for base, size in tree(kernel).memory_reserve_entries():
         kernel.memblock.reserve(
             base & U32_MASK, size & U32_MASK, caller="early_init_fdt_scan_reserved_mem"
         )
     _scan_reserved_mem(kernel)
+    if kernel.profile.features.crash_dump:
+        _reserve_elfcorehdr(kernel)
     fdt_init_reserved_mem(kernel)
+
+
+def _reserve_elfcorehdr(kernel: Kernel) -> None:
+    """fdt_reserve_elfcorehdr: keep what /chosen's linux,elfcorehdr names."""
+    base, size = kernel.fdt.elfcorehdr or (0, 0)
+    if not size:
+        return
+    if kernel.memblock.is_region_reserved(base & U32_MASK, size & U32_MASK):
+        kernel.pr_warn("OF: fdt: elfcorehdr is overlapped")
+        return
+    caller = "early_init_fdt_scan_reserved_mem"
+    kernel.memblock.reserve(base & U32_MASK, size & U32_MASK, caller=caller)
+    kernel.use(base & U32_MASK, size & U32_MASK, "elfcorehdr")
+    kernel.pr_info(f"OF: fdt: Reserving {size >> 10} KiB of memory at {base:#x} for elfcorehdr")
 
 
 def _scan_reserved_mem(kernel: Kernel) -> None:
@@ -79,13 +99,15 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
             f"OF: fdt: Reserved memory: invalid reg property in '{node.name}', skipping node."
         )
         return -EINVAL
+    level = KERN_INFO if kernel.profile.features.reserved_mem_log == "5.0" else KERN_ERR
     nomap = "no-map" in node.props
     for number, (base, size) in enumerate(reg_entries(kernel, reg)):
         base, size = base & U32_MASK, size & U32_MASK
         if not size or _early_init_dt_reserve_memory(kernel, base, size, nomap):
-            kernel.pr_info(
+            kernel.printk(
+                level,
                 f"OF: fdt: Reserved memory: failed to reserve memory for node '{node.name}':"
-                f" base {base:#010x}, size {size >> 20} MiB"
+                f" base {base:#010x}, size {size >> 20} MiB",
             )
         if number == 0:
             fdt_reserved_mem_save_node(kernel, node, base, size)
@@ -93,11 +115,13 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
 
 
 def _early_init_dt_reserve_memory(kernel: Kernel, base: int, size: int, nomap: bool) -> int:
+    memblock, features = kernel.memblock, kernel.profile.features
     caller = "__fdt_scan_reserved_mem"
-    memblock = kernel.memblock
+    if features.fdt_scan == "children":
+        caller = "early_init_fdt_scan_reserved_mem"  # it is inlined
     if not nomap:
         return memblock.reserve(base, size, caller=caller)
-    if kernel.profile.features.nomap == "remove":
+    if features.nomap == "remove":
         return memblock.remove(base, size, caller=caller)
     if memblock.overlaps_region("memory", base, size) and memblock.is_region_reserved(base, size):
         return -EBUSY
@@ -107,7 +131,9 @@ def _early_init_dt_reserve_memory(kernel: Kernel, base: int, size: int, nomap: b
 def fdt_reserved_mem_save_node(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:
     """Keep `node` for fdt_init_reserved_mem, as long as the table has room."""
     if len(kernel.fdt.reserved_mem) == kernel.profile.config.max_reserved_regions:
-        kernel.pr_err(f"{_PREFIX}not enough space all defined regions.")
+        words = {"5.0": "space all", "6.1": "space for all"}
+        which = kernel.profile.features.reserved_mem_log
+        kernel.pr_err(f"{_PREFIX}not enough {words[which]} defined regions.")
         return
     kernel.fdt.reserved_mem.append(ReservedMem(node, base, size, "no-map" in node.props))
 
@@ -119,7 +145,14 @@ def fdt_init_reserved_mem(kernel: Kernel) -> None:
         if region.size == 0 and _alloc_size(kernel, region):
             continue
         kernel.use(region.base, region.size, f"/reserved-memory/{region.node.name}")
-        _init_node(kernel, region)
+        error = _init_node(kernel, region)
+        if error in (0, -ENOENT) or kernel.profile.features.refused_pool == "keep":
+            continue
+        kernel.pr_info(f"{_PREFIX}node {region.node.name} compatible matching fail")
+        if region.nomap:
+            kernel.memblock.clear_nomap(region.base, region.size, caller="fdt_init_reserved_mem")
+        else:
+            kernel.memblock.phys_free(region.base, region.size, caller="fdt_init_reserved_mem")
 
 
 def _check_for_overlap(kernel: Kernel) -> None:
@@ -127,9 +160,14 @@ def _check_for_overlap(kernel: Kernel) -> None:
     table = kernel.fdt.reserved_mem
     if len(table) < 2:
         return
-    sort(table, lambda a, b: a.base - b.base)
+    by_size = kernel.profile.features.reserved_mem_order == "base-size"
+
+    def compare(a: ReservedMem, b: ReservedMem) -> int:
+        return a.base - b.base or (a.size - b.size if by_size else 0)
+
+    sort(table, compare)
     for this, following in pairwise(table):
-        if not (this.base and following.base):
+        if not by_size and not (this.base and following.base):
             continue
         if this.base + this.size & U32_MASK > following.base:
             kernel.pr_err(
@@ -182,10 +220,18 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
             if base:
                 break
     if base == 0:
-        kernel.pr_info(f"{_PREFIX}failed to allocate memory for node '{node.name}'")
+        _say_no_room(kernel, node, size)
         return -ENOMEM
     region.base, region.size = base, size
     return 0
+
+
+def _say_no_room(kernel: Kernel, node: FdtNode, size: int) -> None:
+    text = f"{_PREFIX}failed to allocate memory for node '{node.name}'"
+    if kernel.profile.features.reserved_mem_log == "5.0":
+        kernel.pr_info(text)
+    else:
+        kernel.pr_err(f"{text}: size {size >> 20} MiB")
 
 
 def _alloc_reserved_memory(
@@ -193,39 +239,55 @@ def _alloc_reserved_memory(
 ) -> int:
     """early_init_dt_alloc_reserved_memory_arch: the base in bytes, 0 where there is no room.
 
-    The range is searched up to `end`; what is found below `start` is given back.
+    The feature `alloc_ranges` says whether the search is from 0 on, and what is found below `start`
+    is given back.
     """
-    memblock = kernel.memblock
-    base = memblock.alloc_base_nopanic(
-        size, align or SMP_CACHE_BYTES, end or MEMBLOCK_ALLOC_ANYWHERE
-    )
+    memblock, features = kernel.memblock, kernel.profile.features
+    caller = "early_init_dt_alloc_reserved_memory_arch"
+    align, end = align or SMP_CACHE_BYTES, end or MEMBLOCK_ALLOC_ANYWHERE
+    if features.alloc_ranges == "start-and-end":
+        base = memblock.phys_alloc_range(size, align, start, end, caller=caller)
+        if base and nomap and memblock.mark_nomap(base, size, caller=caller):
+            memblock.phys_free(base, size, caller=caller)
+        return base
+    base = memblock.alloc_base_nopanic(size, align, end)
     if not base:
         return 0
     if base < start:
-        memblock.phys_free(base, size, caller="early_init_dt_alloc_reserved_memory_arch")
+        memblock.phys_free(base, size, caller=caller)
         return 0
-    if nomap and kernel.profile.features.nomap == "remove":
+    if nomap and features.nomap == "remove":
         memblock.remove(base, size, caller="fdt_init_reserved_mem")  # by a tail call
     elif nomap:
         memblock.mark_nomap(base, size, caller="__reserved_mem_alloc_size")
     return base
 
 
-def _init_node(kernel: Kernel, region: ReservedMem) -> None:
-    """__reserved_mem_init_node: the first handler that takes the node has it."""
+def _init_node(kernel: Kernel, region: ReservedMem) -> int:
+    """__reserved_mem_init_node: the first handler that takes the node has it; 0 or an errno."""
     if not region.node.is_compatible("shared-dma-pool"):
-        return
+        return -ENOENT
+    error = -ENOENT
     for handler in (rmem_cma_setup, rmem_dma_setup):
-        if handler(kernel, region) == 0:
+        error = handler(kernel, region)
+        if error == 0:
             kernel.pr_info(
                 f"{_PREFIX}initialized node {region.node.name}, compatible id shared-dma-pool"
             )
-            return
+            break
+    return error
 
 
 def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
     """Make a reusable pool a CMA area; 0 or a negative errno."""
     props = region.node.props
+    default = "linux,cma-default" in props
+    strict = kernel.profile.features.cma == "strict"
+    if strict and default and cma_is_given(kernel):
+        kernel.pr_info(
+            f"Reserved memory: bypass {region.node.name} node, using cmdline CMA params instead"
+        )
+        return -EBUSY
     if "reusable" not in props or "no-map" in props:
         return -EINVAL
     if (region.base | region.size) & (cma_min_alignment(kernel) - 1):
@@ -236,7 +298,7 @@ def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
         kernel.pr_err("Reserved memory: unable to setup CMA region")
         return -EINVAL
     dma_contiguous_early_fixup(kernel, region.base, region.size)
-    if "linux,cma-default" in props:
+    if default:
         kernel.cma_default_area = area
     kernel.pr_info(
         f"Reserved memory: created CMA memory pool at {region.base:#010x},"

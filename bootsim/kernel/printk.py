@@ -2,7 +2,8 @@
 
 Linux: kernel/printk/printk.c before 5.10, `struct printk_log`: records of a 16-byte header and the
 text, one after another in __log_buf, the oldest dropped when it is full. Before sched_clock runs,
-as in all of early boot, time stamps are 0.
+as in all of early boot, time stamps are 0. Later kernels have another ring in its place
+(printk_ringbuffer.c): the model keeps this one for them, too.
 """
 
 from __future__ import annotations

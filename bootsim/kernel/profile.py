@@ -6,8 +6,8 @@ Each kernel is one TOML file in `profiles/`; code asks a profile for a feature, 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -36,7 +36,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What Kconfig and the headers fix; sizes in bytes."""
+    """What Kconfig and the headers fix; sizes in bytes.
+
+    efi, xen, memtest: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST.
+    """
 
     highmem: bool
     zones: tuple[str, ...]
@@ -49,11 +52,35 @@ class Config:
     max_reserved_regions: int
     max_cma_areas: int
     log_buf_size: int
+    efi: bool
+    xen: bool
+    memtest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDesc:
+    """struct machine_desc (arch/arm/include/asm/mach/arch.h), as far as it touches memory.
+
+    `compatible` are the root's strings that choose it; `dt_fixup` and `reserve` functions of
+    bootsim.kernel.mach, empty for none; `dma_zone_size` in bytes, 0 for no limit.
+    """
+
+    name: str
+    compatible: tuple[str, ...]
+    dt_fixup: str = ""
+    reserve: str = ""
+    dma_zone_size: int = 0
 
 
 FdtScan = Literal["any-depth", "children"]
 NoMap = Literal["remove", "mark"]
 ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
+ReserveInitrd = Literal["arm_initrd_init", "reserve_initrd_mem"]
+ReservedMemOrder = Literal["base", "base-size"]
+AllocRanges = Literal["end-only", "start-and-end"]
+RefusedPool = Literal["keep", "free"]
+CmaRules = Literal["lenient", "strict"]
+StdoutMatch = Literal["first", "any"]
 Version = Literal["5.0", "6.1"]
 
 
@@ -62,14 +89,34 @@ class Features:
     """Where versions of Linux behave differently.
 
     fdt_scan: whether memory nodes, and nodes of /reserved-memory, are taken at any depth, memory
-        whatever its status; or only as children, if they are available.
+        whatever its status; or only as children, if they are available. Kernels of the latter kind
+        also want the blob 8-byte aligned.
     nomap: what a no-map reserved-memory node does to memblock.memory.
     reserve_dtb: which function reserves the blob.
     memblock: whose names, rules and log wording memblock has.
     page_alloc: whose page allocator's details hold.
     printk: whose formats printk has.
     vmalloc_holds_gap: whether the size in vmalloc= holds the gap between lowmem and the area.
+    checks_mem_start: whether the decompressor asks the tree where RAM begins.
     nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
+    says_no_chosen: whether a tree without /chosen is worth a line.
+    initrd_order_counts: whether an initrd in /chosen that ends before it starts is ignored.
+    reserve_initrd: which function reserves the initrd; the later one's words come in two lines.
+    crash_dump: whether /chosen's linux,elfcorehdr is reserved and linux,usable-memory-range obeyed.
+    boot_config: whether the end of the initrd is looked at for a boot configuration.
+    initrdmem: whether initrdmem= is another name of initrd=.
+    rng_seed: whether /chosen's rng-seed is taken and wiped out of the blob.
+    reserved_mem_order: what reserved-memory nodes are sorted by before they are set up. Only with
+        the size in it are regions at address 0 looked at for overlaps.
+    alloc_ranges: whether a region is searched from the start of each of its alloc-ranges, or from 0
+        on and given back if it lies too low.
+    refused_pool: what becomes of a region that no handler of its compatible string takes.
+    reserved_mem_log: whose wording and levels the messages on reserved memory have.
+    cma: lenient rounds any area's base up and keeps what it cannot use reserved; strict wants a
+        fixed base aligned and the area below its limit, and gives back. With strict, cma= keeps
+        pools marked linux,cma-default from being set up.
+    stdout_match: whether earlycon stops at the first driver that knows stdout-path's node, or goes
+        on where that one fails.
     """
 
     fdt_scan: FdtScan
@@ -80,6 +127,20 @@ class Features:
     vmalloc_holds_gap: bool
     page_alloc: Version
     printk: Version
+    says_no_chosen: bool
+    initrd_order_counts: bool
+    reserve_initrd: ReserveInitrd
+    crash_dump: bool
+    boot_config: bool
+    initrdmem: bool
+    rng_seed: bool
+    reserved_mem_order: ReservedMemOrder
+    alloc_ranges: AllocRanges
+    refused_pool: RefusedPool
+    reserved_mem_log: Version
+    cma: CmaRules
+    stdout_match: StdoutMatch
+    checks_mem_start: bool
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -90,13 +151,31 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memblock": get_args(Version),
         "page_alloc": get_args(Version),
         "printk": get_args(Version),
+        "reserve_initrd": get_args(ReserveInitrd),
+        "reserved_mem_order": get_args(ReservedMemOrder),
+        "alloc_ranges": get_args(AllocRanges),
+        "refused_pool": get_args(RefusedPool),
+        "reserved_mem_log": get_args(Version),
+        "cma": get_args(CmaRules),
+        "stdout_match": get_args(StdoutMatch),
     }
 )
 
 
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One kernel. `symbols` are virtual addresses by C name, `earlycon` drivers by compatible."""
+    """One kernel.
+
+    `symbols` are virtual addresses by C name, `earlycon` drivers by compatible, `machines` the
+    machine descriptions in the order in which the kernel tries them. `early_params` are early
+    parameters that only matter for what they print, by what they make of their value: "bool" and
+    "value" are malformed without one, "pointer" reads through it; `early_params_say` those that
+    print a text with {value} in it.
+    """
 
     name: str
     title: str
@@ -106,6 +185,9 @@ class Profile:
     config: Config
     features: Features
     earlycon: Mapping[str, str]
+    machines: tuple[MachineDesc, ...] = ()
+    early_params: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
+    early_params_say: Mapping[str, str] = field(default_factory=_empty)
 
     def linear(self, phys_offset: int) -> LinearMap:
         """The linear map of this kernel when it runs at `phys_offset`."""
@@ -197,6 +279,9 @@ def parse_profile(text: str, source: str) -> Profile:
         **tables,
         symbols=_mapping(data, "symbols", int, source),
         earlycon=_mapping(data, "earlycon", str, source),
+        machines=tuple(_machines(data, source)),
+        early_params=_early_params(data, source),
+        early_params_say=_mapping(data, "early_params_say", str, source),
     )
 
 
@@ -211,6 +296,10 @@ _SYMBOLS = (
     *("hex_asc", "hex_asc_upper", "console_printk"),
     *("__pv_phys_pfn_offset", "__pv_offset", *Variables.names()),
 )
+_EARLY_PARAM_KINDS = ("bool", "value", "pointer")
+_MACHINE_KEYS: Mapping[str, type] = MappingProxyType(
+    {"name": str, "compatible": list, "dt_fixup": str, "reserve": str, "dma_zone_size": int}
+)
 _SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there
 
 
@@ -223,6 +312,31 @@ def _check_symbols(symbols: Mapping[str, int], source: str) -> None:
             raise BootsimError(
                 f"{source}: symbols.{name} is {value:#x}: expected 0 to {_SYMBOL_MAX:#x}"
             )
+
+
+def _machines(data: dict[str, Any], source: str) -> Iterator[MachineDesc]:
+    entries = data.get("machine", [])
+    if not isinstance(entries, list):
+        raise BootsimError(f"{source}: machine is not an array of tables [[machine]]")
+    for number, entry in enumerate(entries):
+        where = f"{source}: machine {number}"
+        for key, kind in _MACHINE_KEYS.items():
+            if key in entry and type(entry[key]) is not kind:
+                raise BootsimError(f"{where}: {key} is {entry[key]!r}: expected {kind.__name__}")
+        for key in entry.keys() - _MACHINE_KEYS.keys():
+            raise BootsimError(f"{where}: {key} is not a key of a machine")
+        if not entry.get("name") or "compatible" not in entry:
+            raise BootsimError(f"{where}: expected name and compatible")
+        yield MachineDesc(**{**entry, "compatible": tuple(map(str, entry["compatible"]))})
+
+
+def _early_params(data: dict[str, Any], source: str) -> Mapping[str, tuple[str, ...]]:
+    kinds = _mapping(data, "early_params", list, source)
+    for kind in kinds:
+        if kind not in _EARLY_PARAM_KINDS:
+            expected = ", ".join(_EARLY_PARAM_KINDS)
+            raise BootsimError(f"{source}: early_params.{kind}: expected {expected}")
+    return MappingProxyType({kind: tuple(map(str, names)) for kind, names in kinds.items()})
 
 
 def _string(data: dict[str, Any], key: str, source: str) -> str:

@@ -1,31 +1,34 @@
 """setup_arch() and what it starts with.
 
-Linux: arch/arm/kernel/setup.c, and early parameters that other files of arch/arm register.
+Linux: arch/arm/kernel/setup.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-
 from bootsim.errors import KernelPanic
-from bootsim.kernel.cma import early_cma
-from bootsim.kernel.earlycon import param_setup_earlycon
-from bootsim.kernel.fdt import early_init_dt_scan_nodes, early_init_dt_verify, tree
-from bootsim.kernel.init import arm_memblock_init, early_initrd
+from bootsim.kernel.early_param import parse_early_param
+from bootsim.kernel.efi import arm_efi_init, xen_early_init
+from bootsim.kernel.fdt import (
+    early_init_dt_scan_nodes,
+    early_init_dt_verify,
+    early_init_fdt_reserve_self,
+    of_flat_dt_match_machine,
+)
+from bootsim.kernel.init import arm_memblock_init, setup_dma_zone
 from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.mach import machine_fixup, machine_reserve
 from bootsim.kernel.memory import PAGE_SIZE, round_up
-from bootsim.kernel.memtest import parse_memtest
 from bootsim.kernel.mmu import (
     adjust_lowmem_bounds,
     early_fixmap_init,
     early_mm_init,
-    early_vmalloc,
     paging_init,
 )
-from bootsim.kernel.params import memparse, null_parameter, parse_early_options
+from bootsim.kernel.params import memparse, null_parameter
 
 EINVAL = 22
+_MEM_SIZE = 16 << 20  # arch/arm/kernel/atags_parse.c
+_MACHINE_NUMBER_DT = 0xFFFFFFFF  # arch/arm/include/asm/mach/arch.h, DT_MACHINE_START
 ULONG_MAX = 0xFFFFFFFF
 
 
@@ -36,18 +39,25 @@ def setup_arch(kernel: Kernel) -> None:
     """
     setup_processor(kernel)
     kernel.stage("setup_processor")
-    setup_machine_fdt(kernel, kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer")))
+    dt_phys = kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer"))
+    if not setup_machine_fdt(kernel, dt_phys):
+        setup_machine_tags(kernel, dt_phys)
+    elif kernel.profile.features.reserve_dtb == "setup_arch":
+        early_init_fdt_reserve_self(kernel)
     kernel.stage("setup_machine_fdt")
     kernel.stage("cmd_line")
     early_fixmap_init(kernel)
     kernel.stage("early_fixmap_init")
-    parse_early_param(kernel)
+    parse_early_param(kernel, early_mem)
     kernel.stage("parse_early_param")
     early_mm_init(kernel)
     kernel.stage("early_mm_init")
+    setup_dma_zone(kernel)
+    xen_early_init(kernel)
+    arm_efi_init(kernel)
     adjust_lowmem_bounds(kernel)
     kernel.stage("adjust_lowmem_bounds")
-    arm_memblock_init(kernel)
+    arm_memblock_init(kernel, machine_reserve)
     kernel.stage("arm_memblock_init")
     adjust_lowmem_bounds(kernel)  # memory may have been removed
     paging_init(kernel)
@@ -77,54 +87,38 @@ def cacheid_init(kernel: Kernel) -> tuple[str, str]:
     return "PIPT / VIPT nonaliasing", instruction
 
 
-def setup_machine_fdt(kernel: Kernel, dt_phys: int) -> None:
-    """Scan the blob at physical address `dt_phys` (arch/arm/kernel/devtree.c).
+def setup_machine_fdt(kernel: Kernel, dt_phys: int) -> bool:
+    """Scan the blob at physical address `dt_phys`, if one is there (arch/arm/kernel/devtree.c).
 
-    Raises KernelPanic with Linux's words where there is no blob. Every tree finds a machine
-    description: multi-platform kernels fall back to "Generic DT based system".
+    Every tree finds a machine description: multi-platform kernels fall back to "Generic DT based
+    system".
     """
     if not dt_phys or not early_init_dt_verify(kernel, dt_phys):
+        return False
+    kernel.machine_desc = of_flat_dt_match_machine(kernel)
+    machine_fixup(kernel)
+    early_init_dt_scan_nodes(kernel)
+    return True
+
+
+def setup_machine_tags(kernel: Kernel, atags_phys: int) -> None:
+    """Go on without a tree, with a default of RAM (arch/arm/kernel/atags_parse.c).
+
+    Machines that are described by trees all have the number that r1 holds for these, so that the
+    first one is taken. Tags of boot loaders from before device trees are not modelled. Raises
+    KernelPanic with Linux's words where the number is another, or the profile has no machines.
+    """
+    number = kernel.memory.read_u32(kernel.pa_symbol("__machine_arch_type"))
+    if number != _MACHINE_NUMBER_DT or not kernel.profile.machines:
         raise KernelPanic(
             "Error: invalid dtb and unrecognized/unsupported machine ID"
-            f" (r1=0x{kernel.memory.read_u32(kernel.pa_symbol('__machine_arch_type')):08x},"
-            f" r2=0x{dt_phys:08x})"
+            f" (r1=0x{number:08x}, r2=0x{atags_phys:08x})"
         )
-    root = tree(kernel).root
-    model = root.string("model")
-    if model is None:
-        model = root.string("compatible")
-    kernel.pr_info(f"OF: fdt: Machine model: {'(null)' if model is None else model}")
-    early_init_dt_scan_nodes(kernel)
-
-
-def parse_early_param(kernel: Kernel) -> None:
-    """Act on the early parameters of the command line (init/main.c)."""
-    handlers: Mapping[str, Callable[[Kernel, str | None], int]] = {
-        "mem": early_mem,
-        "vmalloc": early_vmalloc,
-        "initrd": early_initrd,
-        "memblock": early_memblock,
-        "memtest": parse_memtest,
-        "earlycon": param_setup_earlycon,
-        "cma": early_cma,
-    }
-    others = parse_early_options(
-        kernel.boot_command_line,
-        [
-            *((name, partial(handler, kernel)) for name, handler in handlers.items()),
-            *kernel.early_params,
-        ],
-        lambda name: kernel.pr_warn(f"Malformed early option '{name}'"),
-    )
-    if others:
-        kernel.note("unknown to the model, left alone: " + " ".join(dict.fromkeys(others)))
-
-
-def early_memblock(kernel: Kernel, value: str | None) -> int:
-    """memblock=debug: log what memblock does from here on (mm/memblock.c)."""
-    if value and "debug" in value:
-        kernel.memblock.memblock_debug = True
-    return 0
+    kernel.machine_desc = kernel.profile.machines[0]
+    kernel.pr_info(f"Machine: {kernel.machine_desc.name}")
+    if atags_phys:
+        kernel.pr_warn("Warning: Neither atags nor dtb found")
+    arm_add_memory(kernel, kernel.phys_offset, _MEM_SIZE)
 
 
 def early_mem(kernel: Kernel, value: str | None) -> int:

@@ -1,0 +1,194 @@
+"""Many boots: each on RAM of its own, in several processes.
+
+No CPU runs: the model kernel starts where head.S would hand over, on a machine that the tree
+describes. That is what reports on a thousand boards need, and a boot takes some milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from bootsim.devicetree.board import whole_pages
+from bootsim.errors import BootsimError, DeviceTreeError
+from bootsim.kernel.kernel import Kernel, ProcessorRegisters
+from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
+from bootsim.kernel.log import log_lines
+from bootsim.kernel.main import start_kernel
+from bootsim.kernel.memblock_type import Region
+from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
+from bootsim.loader import Placement, Wishes, place
+from bootsim.machine.firmware import MACHINE_TYPE_DT, PG_DIR_SIZE
+from bootsim.machine.memory import PhysMemory, Range
+from bootsim.trace import BootStopped, Trace
+
+# What code on a Cortex-A9 r0p0 reads once head.S has run.
+_CORTEX_A9 = ProcessorRegisters(midr=0x410FC090, ctr=0x80038003, mpidr=0x80000000, sctlr=0x10C5387D)
+_CHUNK_MAX = 16  # boots that a process takes at a time, with one reading of the profile
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A boot to be made. Addresses are physical, sizes in bytes.
+
+    `ram` are banks of (base, size) in place of the tree's memory; the other parameters as in
+    bootsim.boot().
+    """
+
+    name: str
+    dtb: bytes
+    cmdline: str | None = None
+    initrd: bytes | None = None
+    profile: str = DEFAULT_PROFILE
+    ram: tuple[tuple[int, int], ...] | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a boot: `error` is None unless it died or could not start.
+
+    `memory` and `reserved` are memblock's tables where it ended, `stage` the last one passed.
+    """
+
+    name: str
+    log: tuple[str, ...] = ()
+    memory: tuple[Region, ...] = ()
+    reserved: tuple[Region, ...] = ()
+    stage: str | None = None
+    error: str | None = None
+
+
+def run_task(task: Task) -> Outcome:
+    """Make one boot; what goes wrong with it is in the outcome.
+
+    Raises BootsimError for a profile that there is not.
+    """
+    return _run(task, load_profile(task.profile))
+
+
+def run_tasks(
+    tasks: Iterable[Task],
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, Outcome], None] = lambda _done, _outcome: None,
+) -> list[Outcome]:
+    """Make all boots, in `processes` at a time (as many as there are CPUs): outcomes in order.
+
+    `progress` is told after each how many are done. Raises BootsimError for a profile that there
+    is not, and if a process was killed.
+    """
+    work = list(tasks)
+    processes = processes or len(os.sched_getaffinity(0))
+    size = max(1, min(_CHUNK_MAX, len(work) // (4 * processes)))
+    chunks = [work[at : at + size] for at in range(0, len(work), size)]
+    outcomes: list[Outcome] = []
+    for chunk in _each(chunks, processes):
+        for outcome in chunk:
+            outcomes.append(outcome)
+            progress(len(outcomes), outcome)
+    return outcomes
+
+
+def _each(chunks: list[list[Task]], processes: int) -> Iterator[list[Outcome]]:
+    if min(processes, len(chunks)) < 2:
+        yield from map(_run_chunk, chunks)
+        return
+    with ProcessPoolExecutor(min(processes, len(chunks))) as pool:
+        try:
+            yield from pool.map(_run_chunk, chunks)
+        except BrokenProcessPool as error:
+            raise BootsimError(f"a process of the batch was killed: {error}") from error
+
+
+def _run_chunk(tasks: list[Task]) -> list[Outcome]:
+    profiles = {name: load_profile(name) for name in {task.profile for task in tasks}}
+    return [_run(task, profiles[task.profile]) for task in tasks]
+
+
+def _run(task: Task, profile: Profile) -> Outcome:
+    try:
+        kernel = prepare(task, profile)
+    except BootsimError as error:
+        return Outcome(task.name, error=str(error))
+    died = None
+    try:
+        with suppress(BootStopped):
+            start_kernel(kernel)
+    except BootsimError as error:
+        died = str(error)
+    memblock = kernel.memblock
+    return Outcome(
+        task.name,
+        log=tuple(line for _, _, line in log_lines(kernel.trace, memblock.features)),
+        memory=tuple(memblock.memory),
+        reserved=tuple(memblock.reserved),
+        stage=kernel.trace.stage,
+        error=died,
+    )
+
+
+def prepare(task: Task, profile: Profile) -> Kernel:
+    """`profile`'s kernel about to start, on RAM with all that boot loader and head.S leave in it.
+
+    Raises BootsimError, in one line, for input that cannot be booted.
+    """
+    problem = fdt_check_header(task.dtb)
+    if problem is not None:
+        raise DeviceTreeError(f"{task.name}: {problem}")
+    dtb = task.dtb[: fdt_totalsize(task.dtb)]
+    banks = whole_pages(
+        _tree_memory(Fdt(dtb)) if task.ram is None else (Range(*bank) for bank in task.ram)
+    )
+    if not banks:
+        raise DeviceTreeError(f"{task.name}: no memory below 4 GiB in the tree")
+    memory = PhysMemory(banks)
+    placement = place(
+        memory,
+        profile,
+        dtb=dtb,
+        name=task.name,
+        cmdline=task.cmdline,
+        initrd=task.initrd,
+        wishes=task.wishes,
+    )
+    _head(memory, profile, placement)
+    return Kernel(
+        memory,
+        profile,
+        Trace(),
+        phys_offset=placement.phys_offset,
+        registers=_CORTEX_A9,
+        until=task.until,
+    )
+
+
+def _tree_memory(fdt: Fdt) -> Iterator[Range]:
+    """The tree's RAM as Board has it, without the rest of the board."""
+    address, size = (
+        int.from_bytes(fdt.root.props.get(f"#{what}-cells", b"\0\0\0\1")[:4], "big") * 4
+        for what in ("address", "size")
+    )
+    entry = address + size
+    for node in fdt.root.children:
+        if node.string("device_type") != "memory" or not node.is_available() or not entry:
+            continue
+        reg = node.props.get("reg", b"")
+        for at in range(0, len(reg) - entry + 1, entry):
+            base = int.from_bytes(reg[at : at + address], "big")
+            yield Range(base, int.from_bytes(reg[at + address : at + entry], "big"))
+
+
+def _head(memory: PhysMemory, profile: Profile, placement: Placement) -> None:
+    """What head.S does to RAM, but for the entries of the page table."""
+    linear, symbols = profile.linear(placement.phys_offset), profile.symbols
+    memory.zero(placement.kernel.base, placement.kernel.size)
+    memory.zero(linear.virt_to_phys(profile.swapper_pg_dir), PG_DIR_SIZE)
+    at = linear.virt_to_phys(symbols["__atags_pointer"])
+    memory.write_u32(at, 0 if placement.dtb.base % 4 else placement.dtb.base)  # __vet_atags
+    memory.write_u32(linear.virt_to_phys(symbols["__machine_arch_type"]), MACHINE_TYPE_DT)
