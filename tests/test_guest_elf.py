@@ -381,7 +381,7 @@ def test_truncated(paths: Paths, folder: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("first", "count"),
-    [(0, 40), pytest.param(40, 700, marks=pytest.mark.slow)],
+    [(0, 40), pytest.param(40, 200, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 @pytest.mark.parametrize("kind", ["o", "elf", "so"])
@@ -414,7 +414,7 @@ def section_range(data: bytes, name: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("first", "count"),
-    [(0, 8), pytest.param(8, 100, marks=pytest.mark.slow)],
+    [(0, 8), pytest.param(8, 25, marks=pytest.mark.slow)],
     ids=["some", "many"],
 )
 @pytest.mark.parametrize("name", DEBUG)

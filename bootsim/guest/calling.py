@@ -5,7 +5,8 @@ Source: AAPCS (IHI 0042F), 5.4 and 5.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bootsim.guest.guest import Guest
 
 Registers = tuple[int, ...]
+Server = Callable[["Guest", Registers], None]
 _PLAIN = {Kind.U32, Kind.S32, Kind.POINTER}  # a word each, which is taken as it is
 _U32 = 0xFFFFFFFF
 
@@ -58,17 +60,23 @@ class Arguments:
         return low | self.word() << 32
 
 
-def server(guest: Guest, export: Export) -> Callable[[Registers], None]:
+def va_list(memory: GuestMemory, pointer: int) -> Arguments:
+    """A va_list that was passed by value: a pointer to the next argument (AAPCS, 7.1.4)."""
+    return Arguments(memory, None, pointer, pointer // 4)
+
+
+def server(export: Export) -> Server:
     """What to do at the trap of `export`: arguments in, the call, the result out."""
     prototype = parse_prototype(export.prototype)
     serve = export.serve
     if export.raw:
-        return lambda registers: serve(guest, registers)
-    take = _taker(guest, prototype)
-    give = _giver(guest, prototype.result)
+        raw: Server = serve
+        return raw
+    take = _taker(prototype)
+    give = _GIVERS.get(prototype.result, _give_word)
 
-    def served(registers: Registers) -> None:
-        arguments = take(registers)
+    def served(guest: Guest, registers: Registers) -> None:
+        arguments = take(guest, registers)
         try:
             if export.asks_caller:
                 result = serve(guest, *arguments, caller=guest.kallsyms.caller(registers[14]))
@@ -78,7 +86,7 @@ def server(guest: Guest, export: Export) -> Callable[[Registers], None]:
             raise
         except BootsimError as error:
             raise _refused(guest, prototype.name, registers, error) from error
-        give(result)
+        give(guest, result)
 
     return served
 
@@ -89,21 +97,21 @@ def _refused(guest: Guest, name: str, registers: Registers, error: BootsimError)
     return panic
 
 
-def _taker(guest: Guest, prototype: Prototype) -> Callable[[Registers], list[Any]]:
+def _taker(prototype: Prototype) -> Callable[[Guest, Registers], list[Any]]:
     """How to read a function's arguments from registers and stack."""
     kinds = [parameter.kind for parameter in prototype.parameters]
     words = sum(kind.words for kind in kinds)
     if words <= 4 and not prototype.variadic and not set(kinds) - _PLAIN:
         count = len(kinds)
         if Kind.S32 not in kinds:
-            return lambda registers: list(registers[:count])
+            return lambda _guest, registers: list(registers[:count])
         signed = [kind is Kind.S32 for kind in kinds]
-        return lambda registers: [
+        return lambda _guest, registers: [
             (value ^ 0x80000000) - 0x80000000 if sign else value
             for value, sign in zip(registers, signed, strict=False)
         ]
 
-    def take(registers: Registers) -> list[Any]:
+    def take(guest: Guest, registers: Registers) -> list[Any]:
         arguments = Arguments(guest.memory, iter(registers[:4]), registers[13], 0)
         taken = [_argument(guest, kind, arguments) for kind in kinds]
         return [*taken, arguments] if prototype.variadic else taken
@@ -119,27 +127,32 @@ def _argument(guest: Guest, kind: Kind, arguments: Arguments) -> Any:
     match kind:
         case Kind.S32:
             return (word ^ 0x80000000) - 0x80000000
-        case Kind.BOOL | Kind.U8:
-            return bool(word & 0xFF) if kind is Kind.BOOL else word & 0xFF
+        case Kind.BOOL:
+            return bool(word & 0xFF)
+        case Kind.U8:
+            return word & 0xFF
         case Kind.U16:
             return word & 0xFFFF
         case Kind.MEMBLOCK_TYPE:
             return guest.memblock_type(word)
         case Kind.VA_LIST:
-            return guest.va_list(word)
+            return va_list(guest.memory, word)
     return word
 
 
-def _giver(guest: Guest, kind: Kind) -> Callable[[Any], None]:
-    """How to hand a result back."""
-    set_register = guest.cpu.set_register
-    if kind is Kind.VOID:
-        return lambda _result: None
-    if kind in (Kind.U64, Kind.S64):
+def _give_nothing(_guest: Guest, _result: object) -> None:
+    pass
 
-        def give(result: int) -> None:
-            set_register(0, result & _U32)
-            set_register(1, result >> 32 & _U32)
 
-        return give
-    return lambda result: set_register(0, int(result) & _U32)
+def _give_word(guest: Guest, result: int) -> None:
+    guest.cpu.set_register(0, int(result) & _U32)
+
+
+def _give_pair(guest: Guest, result: int) -> None:
+    guest.cpu.set_register(0, result & _U32)
+    guest.cpu.set_register(1, result >> 32 & _U32)
+
+
+_GIVERS: Mapping[Kind, Callable[[Guest, Any], None]] = MappingProxyType(
+    {Kind.VOID: _give_nothing, Kind.U64: _give_pair, Kind.S64: _give_pair}
+)

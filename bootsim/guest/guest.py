@@ -7,13 +7,14 @@ goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakMethod, ref
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.guest import report
-from bootsim.guest.calling import Arguments, Registers, server
+from bootsim.guest.calling import Arguments, Server, server, va_list
 from bootsim.guest.elf import printable
 from bootsim.guest.kallsyms import Kallsyms
 from bootsim.guest.memory import GuestMemory
@@ -63,21 +64,30 @@ class Guest:
         self.budget = budget or Budget()
         self.kallsyms = Kallsyms(cpu, symbols)
         self.tmp_cmdline = tmp_cmdline
-        self._kernel = kernel
-        self._servers: list[Callable[[Registers], None] | None] = [None] * len(symbols.names)
+        self._kernel = ref(kernel) if kernel is not None else None
+        self._servers: list[Server | None] = [None] * len(symbols.names)
         self.vsprintf = vsprintf or VsprintfFeatures.linux_6_1()
         self.printed = 0  # bytes
         self.ratelimited = 0  # messages that asked for printk_ratelimit()
-        self.formats = _Formats(self)
+        self.formats = _Formats(self.memory, self.kallsyms)
         self.memory.write(symbols.start, symbols.code())
-        cpu.set_traps(symbols.start, symbols.traps_end, self._on_trap)
+        # The CPU knows its guest weakly, as the guest its kernel: dropping a boot frees all of it.
+        on_trap = WeakMethod(self._on_trap)
+
+        def trapped(cpu: Cpu, index: int) -> None:
+            served = on_trap()
+            assert served is not None, "guest code ran without its Guest"
+            served(cpu, index)
+
+        cpu.set_traps(symbols.start, symbols.traps_end, trapped)
 
     @property
     def kernel(self) -> Kernel:
         """The model kernel; raises BootsimError where there is none."""
-        if self._kernel is None:
+        kernel = self._kernel() if self._kernel is not None else None
+        if kernel is None:
             raise BootsimError("there is no kernel around this guest")
-        return self._kernel
+        return kernel
 
     def load(self, module: Module) -> None:
         """Write a linked module into memory."""
@@ -117,10 +127,10 @@ class Guest:
         serve = self._servers[index]
         if serve is None:
             export = self.symbols.exports[self.symbols.names[index]]
-            serve = self._servers[index] = server(self, export)
+            serve = self._servers[index] = server(export)
         registers = self.cpu.registers()
         try:
-            serve(registers)
+            serve(self, registers)
         except (report.GuestFault, KernelPanic) as death:
             if death.details:  # of a function of the guest that the server called
                 death.details += report.called_back(self, registers)
@@ -140,7 +150,7 @@ class Guest:
 
     def _format_warning(self, words: str) -> None:
         if self._kernel is not None:
-            self._kernel.warn(words)
+            self.kernel.warn(words)
 
     def text(self, pointer: int) -> str:
         """The string at `pointer`, for messages: in one line, whatever it holds."""
@@ -157,10 +167,6 @@ class Guest:
         memblock = self.memblock
         return MemblockType(memblock.ram, phys, memblock.layout, memblock.linear, "guest's type")
 
-    def va_list(self, pointer: int) -> Arguments:
-        """A va_list that was passed by value: a pointer to the next argument (AAPCS, 7.1.4)."""
-        return Arguments(self.memory, None, pointer, pointer // 4)
-
     def put_phys_addr(self, address: int, value: int) -> None:
         """Store a phys_addr_t."""
         if self.memblock.features.phys_addr_bits == 64:
@@ -172,12 +178,12 @@ class Guest:
 class _Formats:
     """What formats like %s and %pS look at."""
 
-    def __init__(self, guest: Guest) -> None:
-        self._guest = guest
-        self.read = guest.memory.read
-        self.string = guest.memory.string
-        self.va_list = guest.va_list
+    def __init__(self, memory: GuestMemory, kallsyms: Kallsyms) -> None:
+        self._kallsyms = kallsyms
+        self.read = memory.read
+        self.string = memory.string
+        self.va_list = partial(va_list, memory)
 
     def symbol(self, address: int) -> Symbol | None:
-        found = self._guest.kallsyms.symbol_at(address)
+        found = self._kallsyms.symbol_at(address)
         return None if found is None else Symbol(found.name, found.address, found.size)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from bootsim.errors import KernelPanic
 from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
-from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.kernel import Kernel, weakly
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
 from bootsim.kernel.mmzone import PageLayout, PfnRange, ZoneSpan
@@ -153,7 +153,7 @@ def zone_sizes_init(kernel: Kernel) -> None:
             struct_page_size=config.struct_page_size,
             max_order=config.max_order,
         ),
-        kernel.printk,
+        weakly(kernel.printk),
     )
 
     def alloc(size: int, nid: int, caller: str) -> int:

@@ -10,7 +10,8 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
+from weakref import WeakMethod
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.libfdt import Fdt, FdtNode
@@ -38,6 +39,7 @@ from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
 NUMA_NO_NODE = -1  # include/linux/numa.h
 
+T = TypeVar("T")
 Hook = Callable[["Kernel"], None]
 
 
@@ -127,7 +129,8 @@ class Kernel:
             first_idx=self.pa_symbol("log_first_idx"),
             next_idx=self.pa_symbol("log_next_idx"),
         )
-        trace.sinks.append(self._log_event)
+        # What belongs to the kernel knows it weakly: a boot that is dropped frees its RAM at once.
+        trace.sinks.append(weakly(self._log_event))
         self.memblock = Memblock(
             memory,
             at=MemblockAddresses(
@@ -140,16 +143,16 @@ class Kernel:
             linear=self.linear,
             features=memblock_features(profile, self.pa_symbol("_end")),
             trace=trace,
-            warn=self.warn,
+            warn=weakly(self.warn),
         )
         self.memblock.initialize()
-        self.memblock.is_mapped = self._is_mapped
+        self.memblock.is_mapped = weakly(self._is_mapped, default=True)
         self.page_alloc: PageAllocator | None = None
         self._cont: tuple[int, str] | None = None  # a line that has no end yet: level, text
         self._guest_code: list[tuple[int, int]] = []
 
         self.fdt = FdtState()
-        self.vars = Variables(memory, self.pa_symbol)
+        self.vars = Variables(memory, profile.symbols, self.linear)
         self._write_constants()
         self.vars.dt_root_addr_cells = self.vars.dt_root_size_cells = 1
         self.vmalloc_size = profile.layout.vmalloc_size  # bytes
@@ -351,6 +354,17 @@ class Kernel:
         record = log_record(event, self.memblock.features)
         if record is not None:
             self.log_buf.store(*record)
+
+
+def weakly(method: Callable[..., T], default: T | None = None) -> Callable[..., T]:
+    """`method`, without keeping its object alive; gives `default` once that is gone."""
+    reference = WeakMethod(method)
+
+    def call(*arguments: object) -> T:
+        bound = reference()
+        return cast(T, default) if bound is None else bound(*arguments)
+
+    return call
 
 
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:

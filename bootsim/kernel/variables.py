@@ -3,8 +3,9 @@ counts, as in the kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
+from bootsim.kernel.memory import LinearMap
 from bootsim.machine.memory import PhysMemory
 
 
@@ -49,16 +50,19 @@ class Variables:
     dt_root_addr_cells = Word()
     dt_root_size_cells = Word()
 
-    def __init__(self, memory: PhysMemory, pa_symbol: Callable[[str], int]) -> None:
-        """`pa_symbol` gives a variable's physical address."""
+    def __init__(self, memory: PhysMemory, symbols: Mapping[str, int], linear: LinearMap) -> None:
+        """`symbols` are the kernel's, virtual."""
         self._memory = memory
-        self._pa_symbol = pa_symbol
+        self._symbols = symbols
+        self._linear = linear
         self._words: dict[str, memoryview] = {}
 
     def word(self, name: str) -> memoryview:
         """The variable `name` in RAM, one cell."""
         if name not in self._words:
-            self._words[name] = self._memory.words(self._pa_symbol(name), 1)
+            self._words[name] = self._memory.words(
+                self._linear.virt_to_phys(self._symbols[name]), 1
+            )
         return self._words[name]
 
     @classmethod
