@@ -8,6 +8,7 @@ from weakref import ref
 
 import pytest
 
+from bootsim.errors import BootsimError
 from bootsim.guest.driver import load_guest_drivers
 from bootsim.kernel.profile import load_profile
 from bootsim.simulate import Boot
@@ -30,6 +31,28 @@ def test_a_dropped_boot_is_freed(with_driver: bool) -> None:
         assert all(part() is not None for part in parts)
         del boot
         assert [part() for part in parts] == [None, None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("body", ["*(int *)16 = 1;", "BUG();", 'panic("it is over");'])
+def test_a_boot_that_died_is_freed(body: str, tmp_path: Path) -> None:
+    zig()
+    source = tmp_path / "driver.c"
+    source.write_text(
+        f"#include <linux/kernel.h>\n#include <linux/bug.h>\nint f(void) {{ {body} return 0; }}\n"
+    )
+    drivers = load_guest_drivers([source], PROFILE)
+    gc.collect()
+    gc.disable()
+    try:
+        boot = Boot(profile=PROFILE, drivers=drivers)
+        parts = [ref(boot.machine.cpu), ref(boot.machine.memory)]
+        with pytest.raises(BootsimError) as caught:
+            boot.run()
+        assert caught.value.details
+        del boot, caught
+        assert [part() for part in parts] == [None, None]
     finally:
         gc.enable()
 

@@ -492,12 +492,16 @@ class Cpu:
         pending, self._signal = self._signal, None
         if pending is not None:
             self._signal_handler(*pending)
-        if isinstance(raised, _DeviceAccessError):
-            raise faults.fault(self, f"{raised} (pc is behind it)", raised.address, raised.access)
-        if raised is not None:
-            raise raised
-        if failure is not None and self.pc != self._end:
-            raise faults.fault(self, str(failure))
+        try:
+            if isinstance(raised, _DeviceAccessError):
+                cause = f"{raised} (pc is behind it)"
+                raise faults.fault(self, cause, raised.address, raised.access)
+            if raised is not None:
+                raise raised
+            if failure is not None and self.pc != self._end:
+                raise faults.fault(self, str(failure))
+        finally:
+            del raised, failure  # an exception that its own frame knows keeps all of the machine
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
