@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import bootsim
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
+from bootsim.guest.calling import va_list
 from bootsim.guest.driver import GuestOptions, load_guest_drivers
 from bootsim.guest.exports import APIS, Api
 from bootsim.guest.exports.missing import MISSING
@@ -76,7 +77,7 @@ class Small:
                 case Kind.BOOL | Kind.U8:
                     arguments.append(word & 0xFF)
                 case Kind.VA_LIST:
-                    arguments.append(self.guest.va_list(word))
+                    arguments.append(va_list(self.guest.memory, word))
                 case _:
                     arguments.append(word)
         result = export.serve(self.guest, *arguments) or 0

@@ -33,11 +33,12 @@ _CP15 = (  # opc1, CRn, CRm, opc2: SCTLR, ACTLR, CPACR, TTBR0, TTBCR, DACR, TLBI
 )
 
 
-def guest_of_a_new_boot() -> Guest:
+def guest_of_a_new_boot() -> tuple[Boot, Guest]:
     """In the middle of a boot of its own: code could leave nothing of the machine as it was."""
     boot = Boot(dtb=SMALL, profile=PROFILE, until="cmd_line").run()
     kernel = boot.started_kernel
-    return Guest(boot.machine.cpu, kernel.memblock, SYMBOLS, kernel=kernel, budget=BUDGET)
+    cpu = boot.machine.cpu
+    return boot, Guest(cpu, kernel.memblock, SYMBOLS, kernel=kernel, budget=BUDGET)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def guest_of_a_new_boot() -> Guest:
 def test_random_code_returns_or_is_reported(first: int, count: int) -> None:
     reports = returns = 0
     for seed in range(first, first + count):
-        guest = guest_of_a_new_boot()
+        boot, guest = guest_of_a_new_boot()  # which lives as long as the boot does
         code = random_code(Random(seed), SYMBOLS.end, SYMBOLS)
         guest.memory.write(SYMBOLS.end, code)
         start = time.monotonic()
@@ -62,6 +63,7 @@ def test_random_code_returns_or_is_reported(first: int, count: int) -> None:
             assert any("  sp " in line for line in error.details), f"seed {seed}"
             reports += 1
         assert time.monotonic() - start < SECONDS_MAX, f"seed {seed}"
+        assert boot.stage == "cmd_line"
     assert reports > count // 2
     assert returns > 0
 
