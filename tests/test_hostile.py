@@ -48,8 +48,7 @@ def replay(tmp_path: Path, text: str, hook: str | None = None, **options: str) -
         ),
         ("def driver(kernel): kernel.memblock.memory.cnt = 0\n", "cnt is 0"),
         (
-            "def driver(kernel):\n"
-            "    kernel.memory.fill(kernel.fdt.blob_phys, 64, 0xff)\n",
+            "def driver(kernel):\n    kernel.memory.fill(kernel.fdt.blob_phys, 64, 0xff)\n",
             "device tree in RAM",
         ),
     ],

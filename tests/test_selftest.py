@@ -158,6 +158,7 @@ def test_a_boot_after_it_is_as_ever() -> None:
 
 # What a user sees.
 
+
 def test_tap(bootsim: Run, outcomes: list[Outcome]) -> None:
     status, out, err = bootsim("selftest", "memblock")
     assert (status, err) == (0, "")
