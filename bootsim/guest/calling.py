@@ -5,6 +5,7 @@ Source: AAPCS (IHI 0042F), 5.4 and 5.5.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ class Arguments:
     def __init__(
         self, memory: GuestMemory, words: Iterator[int] | None, at: int, index: int
     ) -> None:
-        """Words come from `words`, registers r0 to r3, while there are; then from the stack `at`.
+        """Words come from `words`, r0 to r3 and on, while there are; then from the stack `at`.
 
         `index` counts words: a 64-bit value begins at an even one.
         """
@@ -100,7 +101,10 @@ def _refused(guest: Guest, name: str, registers: Registers, error: BootsimError)
 def _taker(prototype: Prototype) -> Callable[[Guest, Registers], list[Any]]:
     """How to read a function's arguments from registers and stack."""
     kinds = [parameter.kind for parameter in prototype.parameters]
-    words = sum(kind.words for kind in kinds)
+    words = 0
+    for kind in kinds:
+        words += kind.words + (words % 2 if kind.words > 1 else 0)
+    on_stack = max(words - 4, 0)
     if words <= 4 and not prototype.variadic and not set(kinds) - _PLAIN:
         count = len(kinds)
         if Kind.S32 not in kinds:
@@ -112,7 +116,12 @@ def _taker(prototype: Prototype) -> Callable[[Guest, Registers], list[Any]]:
         ]
 
     def take(guest: Guest, registers: Registers) -> list[Any]:
-        arguments = Arguments(guest.memory, iter(registers[:4]), registers[13], 0)
+        sp = registers[13]
+        passed = registers[:4]
+        if on_stack:
+            data = guest.memory.read(sp, 4 * on_stack)
+            passed += struct.unpack(f"<{on_stack}I", data)
+        arguments = Arguments(guest.memory, iter(passed), sp + 4 * on_stack, 0)
         taken = [_argument(guest, kind, arguments) for kind in kinds]
         return [*taken, arguments] if prototype.variadic else taken
 

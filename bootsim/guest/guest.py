@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakMethod, ref
+from weakref import ref
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.guest import report
@@ -72,12 +72,12 @@ class Guest:
         self.formats = _Formats(self.memory, self.kallsyms)
         self.memory.write(symbols.start, symbols.code())
         # The CPU knows its guest weakly, as the guest its kernel: dropping a boot frees all of it.
-        on_trap = WeakMethod(self._on_trap)
+        guest = ref(self)
 
-        def trapped(cpu: Cpu, index: int) -> None:
-            served = on_trap()
-            assert served is not None, "guest code ran without its Guest"
-            served(cpu, index)
+        def trapped(_cpu: Cpu, index: int) -> None:
+            alive = guest()
+            assert alive is not None, "guest code ran without its Guest"
+            alive._on_trap(index)
 
         cpu.set_traps(symbols.start, symbols.traps_end, trapped)
 
@@ -123,7 +123,7 @@ class Guest:
         except MachineFault as fault:
             raise report.guest_fault(self, fault) from fault
 
-    def _on_trap(self, _cpu: Cpu, index: int) -> None:
+    def _on_trap(self, index: int) -> None:
         serve = self._servers[index]
         if serve is None:
             export = self.symbols.exports[self.symbols.names[index]]

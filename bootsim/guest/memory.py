@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
+from bootsim.errors import MemoryAccessError
 from bootsim.machine import faults, mmu
 from bootsim.machine.cpu import Cpu
 
@@ -92,6 +94,9 @@ class GuestMemory:
 
     def read(self, virt: int, size: int) -> bytes:
         """`size` bytes at `virt`."""
+        if virt % _PAGE + size <= _PAGE:  # the most common by far
+            with suppress(MemoryAccessError):
+                return self._ram.read(self._translate(virt, False)[0], size)
         return b"".join(self.pieces(virt, size))
 
     def pieces(self, virt: int, size: int) -> Iterator[bytes]:
@@ -101,11 +106,17 @@ class GuestMemory:
 
     def write(self, virt: int, data: bytes) -> None:
         """Write `data` at `virt`."""
+        size = len(data)
         offset = 0
-        for phys, size in self._ranges(virt, len(data), write=True):
-            self._ram.write(phys, data[offset : offset + size])
-            offset += size
-        self._invalidate(virt, len(data))
+        if 0 < size <= _PAGE - virt % _PAGE:
+            with suppress(MemoryAccessError):
+                self._ram.write(self._translate(virt, True)[0], data)
+                offset = size
+        for phys, part in self._ranges(virt + offset, size - offset, write=True):
+            self._ram.write(phys, data[offset : offset + part])
+            offset += part
+        if virt < self.code.stop and virt + size > self.code.start:
+            self._invalidate(virt, size)
 
     def fill(self, virt: int, byte: int, size: int) -> None:
         """memset(): set `size` bytes at `virt` to `byte`."""

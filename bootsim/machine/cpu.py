@@ -552,7 +552,8 @@ class Cpu:
     def _on_trap(self, handler: TrapHandler, address: int, index: int) -> None:
         try:
             handler(self, index)
-            self._check_time()  # handlers may take much longer than instructions
+            if time.monotonic() > self._deadline[0]:  # handlers can be slow, and many in a slice
+                self._check_time()
         except BaseException:
             self._stop_at(address)
             raise

@@ -98,7 +98,7 @@ class PhysMemory:
         index = bisect_right(self._bases, addr) - 1
         if index >= 0 and size >= 0:
             bank = self.banks[index]
-            if addr + size <= bank.end and addr < bank.end:
+            if addr < (end := bank.base + bank.size) and addr + size <= end:
                 return bank
         raise MemoryAccessError(
             f"no RAM at {addr:#010x}, size {size:#x}: the banks are "
