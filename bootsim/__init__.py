@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bootsim.driver import Driver
+    from bootsim.driver import Driver, load_driver
     from bootsim.errors import (
         BootsimError,
         DeviceTreeError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MachineFault,
         MemoryAccessError,
     )
+    from bootsim.guest.driver import GuestOptions, load_guest_drivers
     from bootsim.kernel.memblock import Memblock
     from bootsim.kernel.profile import Profile
     from bootsim.machine.machine import Machine
@@ -34,6 +35,7 @@ __all__ = [
     "DeviceTreeError",
     "Driver",
     "DriverError",
+    "GuestOptions",
     "KernelPanic",
     "Machine",
     "MachineFault",
@@ -42,11 +44,14 @@ __all__ = [
     "Profile",
     "Trace",
     "boot",
+    "load_driver",
+    "load_guest_drivers",
 ]
 
 # Where each name lives: loaded on first use, so that `bootsim --help` loads no emulator.
 _HOMES = {
-    "bootsim.driver": ("Driver",),
+    "bootsim.driver": ("Driver", "load_driver"),
+    "bootsim.guest.driver": ("GuestOptions", "load_guest_drivers"),
     "bootsim.simulate": ("Boot", "boot"),
     "bootsim.errors": (
         "BootsimError",

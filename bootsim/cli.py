@@ -424,8 +424,12 @@ def symbols(
     api = api or chosen.features.memblock
     if lds:
         click.echo(view.linker_script(chosen, api))
-    else:
-        _print(view.symbols(chosen, api, name or ""), as_json)
+        return
+    found = view.symbols(chosen, api, name or "")
+    _print(found, as_json)
+    if not found.lines:
+        click.echo(f"bootsim: no function or variable is called like '{name}'", err=True)
+        sys.exit(1)
 
 
 def main() -> None:
@@ -492,10 +496,20 @@ def _boot(
     finally:
         if log:
             for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
-                click.echo(line)
+                click.echo(_printable(line))
         for note in machine.notes:
             click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
     return machine
+
+
+def _printable(line: str) -> str:
+    """`line` with control characters as dmesg shows them, so that no guest rules the terminal."""
+    if line.isprintable():
+        return line
+    return "".join(
+        letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}"
+        for letter in line
+    )
 
 
 def _profile(options: dict[str, Any]) -> Profile:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootsim.errors import BootsimError, KernelPanic
+from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.guest.compiler import CompileError, DriverOptions, compile_driver, guards
 from bootsim.guest.driver import GuestOptions, load_guest_drivers
 from bootsim.kernel.profile import load_profile
@@ -270,6 +270,43 @@ def test_a_changed_header_is_noticed(write: Write, replay: Replay, tmp_path: Pat
         said(replay([file]), f"own {value}")
 
 
+def test_a_header_that_comes_to_lie_before_another_is_noticed(
+    write: Write, replay: Replay, tmp_path: Path
+) -> None:
+    file = write("#include <own.h>\nint debug_it(void) { pr_info(OWN); return 0; }")
+    folders = (str(tmp_path / "a"), str(tmp_path / "b"))
+    for folder, text in (("b", "second"), ("a", "first")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.h").write_text(f'#define OWN "{text}\\n"\n')
+        said(replay([file], includes=folders), text)
+
+
+@pytest.mark.parametrize("name", ["back\\slash.c", "with space.c", "-dash.c", "$dollar#.c", "7.c"])
+def test_odd_file_names(
+    write: Write, bootsim: Run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('int debug_it(void) { pr_info("fine\\n"); return 0; }', name)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        status, out, _ = bootsim("replay", "--", name)
+        assert status == 0
+        assert "\nfine\n" in out
+
+
+def test_a_compiler_that_makes_nothing(write: Write, bootsim: Run) -> None:
+    status, _, err = bootsim("replay", "--cc", "true", write("int f(void) { return 0; }"))
+    assert status == 2
+    assert "made no object of" in err
+
+
+def test_a_file_without_code(write: Write, replay: Replay) -> None:
+    driver = write('int debug_it(void) { pr_info("fine\\n"); return 0; }')
+    empty = write("", "empty.c", headers="")
+    said(replay([driver, empty]), "fine")
+    with pytest.raises(BootsimError, match=r"empty\.c: no function in it"):
+        replay([empty])
+
+
 def test_a_damaged_cache_is_made_anew(
     write: Write, replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,6 +525,31 @@ def test_lines_in_pieces(replay: Replay) -> None:
     assert [levels[text] for text in ("one two three", "next", "default level")] == [6, 3, 4]
 
 
+def test_an_empty_piece_of_a_line_is_dropped(replay: Replay) -> None:
+    boot = replay('int debug_it(void) { pr_info(""); pr_info("A\\n"); return 0; }')
+    said(boot, "OF: fdt: Machine model: V2P-CA9", "A", "Memory policy: Data cache writeback")
+
+
+def test_control_characters_are_shown_not_sent(write: Write, bootsim: Run) -> None:
+    body = 'int debug_it(void) { pr_info("red\\x1b[31m\\a\\ttab\\n"); return 0; }'
+    assert "\nred\\x1b[31m\\x07\ttab\n" in bootsim("replay", write(body))[1]
+
+
+def test_calls_inside_calls_have_an_end(replay: Replay) -> None:
+    with pytest.raises(MachineFault, match="call each other 32 deep"):
+        replay(
+            """
+            #include <linux/sort.h>
+            int debug_it(void)
+            {
+                int a[] = { 3, 2, 1 };
+                sort(a, 3, sizeof(int), (void *)debug_it, NULL);
+                return 0;
+            }
+            """
+        )
+
+
 def test_a_warning_goes_on(replay: Replay) -> None:
     boot = replay(
         """
@@ -549,11 +611,15 @@ def test_python_and_c_drivers_go_together(write: Write, bootsim: Run, tmp_path: 
     assert {"from C", "from Python"} <= set(out.splitlines())
 
 
-@pytest.mark.parametrize(
-    "option", [["--max-instructions", "x"], ["--timeout", "0"], ["--api", "4.9"]]
+BAD_OPTIONS = (
+    *("--max-instructions x", "--max-instructions 0", "--timeout 0", "--timeout nan", "--api 4.9"),
+    *("-D 1X", "-D =1", "--hook nowhere", "--entry nothing"),
 )
-def test_bad_options(write: Write, bootsim: Run, option: list[str]) -> None:
-    status, _, err = bootsim("replay", *option, write("int f(void) { return 0; }"))
+
+
+@pytest.mark.parametrize("option", BAD_OPTIONS)
+def test_bad_options(write: Write, bootsim: Run, option: str) -> None:
+    status, _, err = bootsim("replay", *option.split(), write("int f(void) { return 0; }"))
     assert status == 2
     assert "Traceback" not in err
 

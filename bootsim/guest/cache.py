@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_FORMAT = 2
+_FORMAT = 3
 _ENTRIES_MAX = 256
 
 
@@ -40,15 +40,27 @@ class Cache:
             data = self._object.read_bytes()
             if entry["headers"] != _fingerprint(entry["headers"]) or entry["size"] != len(data):
                 return None
+            if any(os.path.exists(path) for path in entry["absent"]):
+                return None
             os.utime(self._entry)
             return data, str(entry["warnings"])
         except (OSError, ValueError, TypeError, KeyError):
             return None  # absent, or damaged: as good as absent
 
-    def keep(self, data: bytes, warnings: str, headers: Iterable[str]) -> None:
-        """Remember what was made, if that is possible here."""
-        entry = {"size": len(data), "warnings": warnings, "headers": _fingerprint(headers)}
+    def keep(
+        self, data: bytes, warnings: str, headers: Iterable[str], absent: Iterable[str]
+    ) -> None:
+        """Remember what was made, if that is possible here.
+
+        It was made of `headers`, and would be made of the files `absent` if they were there.
+        """
         with suppress(OSError):
+            entry = {
+                "size": len(data),
+                "warnings": warnings,
+                "headers": _fingerprint(headers),
+                "absent": sorted(absent),
+            }
             self._folder.mkdir(parents=True, exist_ok=True)
             self._write(self._object, data)
             self._write(self._entry, json.dumps(entry).encode())

@@ -7,10 +7,12 @@ of the host's.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,7 @@ _ASKS = re.compile(
     r"^[ \t]*#[ \t]*(?:if|elif|ifdef)\b(.*)$|\bIS_(?:ENABLED|BUILTIN)\(([^)]*)\)", re.M
 )
 _ABSENCE = re.compile(r"![ \t]*(?:defined|IS_\w+)?[ \t]*\(?[ \t]*CONFIG_\w+")
+_MACRO = re.compile(r"[A-Za-z_]\w*(\([^)]*\))?(=|$)")
 _OPTION = re.compile(r"\bCONFIG_\w+")
 _AUTOCONF = INCLUDE / "generated" / "autoconf.h"
 
@@ -113,6 +116,9 @@ class DriverOptions:
 
     def arguments(self, source: str, name: str) -> list[str]:
         """The compiler's options for a file that holds `source`, of a module called `name`."""
+        for macro in self.defines:
+            if not _MACRO.match(macro):
+                raise BootsimError(f"-D {macro!r}: expected MACRO or MACRO=VALUE")
         defined = {re.split(r"[=(]", macro)[0] for macro in self.defines}
         return [
             *(*CODE_OPTIONS, *_WARNINGS),
@@ -180,12 +186,17 @@ def compile_c(
 
     with TemporaryDirectory(prefix="bootsim-") as scratch:
         output, dependencies = Path(scratch, "driver.o"), Path(scratch, "driver.d")
-        done = _run([*command, "-MD", "-MF", str(dependencies), "-c", str(path), "-o", str(output)])
+        source = f"./{path}" if str(path).startswith("-") else str(path)
+        done = _run([*command, "-MD", "-MF", str(dependencies), "-c", source, "-o", str(output)])
         if done.returncode:
             raise CompileError(path, done.stderr)
-        data = output.read_bytes()
+        try:
+            data = output.read_bytes()
+            headers = _dependencies(dependencies.read_text(errors="replace"), source)
+        except OSError as error:
+            raise BootsimError(f"{compiler.command[0]}: it made no object of {path}") from error
         made = read_elf(data, str(path))
-        cache.keep(data, done.stderr, _dependencies(dependencies, path))
+        cache.keep(data, done.stderr, headers, _preferred(path, arguments, headers))
         return made, done.stderr
 
 
@@ -209,9 +220,22 @@ def _run(command: list[str]) -> CompletedProcess[str]:
         raise BootsimError(f"{command[0]}: still not done after {_TIMEOUT:g} s") from error
 
 
-def _dependencies(rule: Path, source: Path) -> list[str]:
+def _dependencies(rule: str, source: str) -> list[str]:
     """The files that a make rule, as -MD writes it, names beside `source`."""
-    text = rule.read_text(errors="replace").replace("\\\n", " ")
-    names = re.findall(r"(?:[^\s\\]|\\.)+", text.partition(": ")[2])
-    files = (re.sub(r"\\(.)", r"\1", name).replace("$$", "$") for name in names)
-    return [file for file in files if file != str(source)]
+    names = re.findall(r"(?:\\[ #]|\S)+", rule.replace("\\\n", " ").partition(": ")[2])
+    files = (re.sub(r"\\([ #])", r"\1", name).replace("$$", "$") for name in names)
+    return [file for file in files if file != source]
+
+
+def _preferred(path: Path, arguments: Sequence[str], headers: Sequence[str]) -> set[str]:
+    """The files that an #include would have found before `headers`, if they were there."""
+    folders = [str(path.parent)]
+    for option in ("-I", "-isystem"):
+        folders += [folder for each, folder in pairwise(arguments) if each == option]
+    found: set[str] = set()
+    for header in headers:
+        for number, folder in enumerate(folders):
+            name = os.path.relpath(header, folder)
+            if not name.startswith(os.pardir):
+                found.update(os.path.join(other, name) for other in folders[:number])
+    return {path for path in found if not os.path.exists(path)}

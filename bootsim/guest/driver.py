@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import DRIVER_STAGE, HANDOVER, STAGES
 from bootsim.kernel.memory import PAGE_SIZE, round_up
-from bootsim.kernel.profile import Profile
+from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
 from bootsim.kernel.vsprintf import VsprintfFeatures
 from bootsim.machine.cpu import Cpu
 
@@ -115,17 +116,23 @@ class Program:
             return found[:1]
         called = {name for module in self.modules for name in module.called}
         own = [symbol for symbol in functions if not symbol.is_local and symbol.name not in called]
-        if len(own) > 1:
-            called |= {name for module in self.modules for name in helpers(module)}
-            own = [symbol for symbol in own if symbol.name not in called]
         debug = [symbol for symbol in own if symbol.name.startswith("debug_")]
-        if debug or len(own) == 1:
-            return debug or own
+        candidates = debug or own
+        if len(candidates) > 1:  # what the compiler has inlined is not seen to be called
+            called = {name for module in self.modules for name in helpers(module)}
+            candidates = [symbol for symbol in candidates if symbol.name not in called]
+        if len(candidates) == 1 or (debug and candidates):
+            return candidates
         if any(initcalls.has_some(module) for module in self.modules):
             return []
         linked = [module.entry for module in self.modules if module.entry]
         if linked:
             return [PlacedSymbol(at & ~1, 0, "entry", True, False, bool(at & 1)) for at in linked]
+        if not functions:
+            raise BootsimError(
+                f"{', '.join(o.name for m in self.modules for o in m.objects)}: no function in it:"
+                " is its entry static, so that the compiler drops it, or behind an #if?"
+            )
         raise BootsimError(
             f"which function is the entry? Name one with --entry: there are {_names(functions)}"
         )
@@ -139,16 +146,18 @@ def kernel_symbols(profile: Profile, api: Api) -> KernelSymbols:
 
 
 def load_guest_drivers(
-    files: Sequence[Path],
-    profile: Profile,
+    files: Sequence[str | os.PathLike[str]],
+    profile: str | Profile = DEFAULT_PROFILE,
     options: GuestOptions | None = None,
     *,
     warn: Callable[[str], None] = lambda _text: None,
 ) -> list[Driver]:
-    """The driver that C, object and ELF files make together; `warn` gets the compiler's warnings.
+    """The drivers that C, object and ELF files make together, for a boot of the kernel `profile`.
 
-    Raises BootsimError, or CompileError with the compiler's words, before anything has run.
+    They go to boot() as they are. `warn` gets the compiler's warnings. Raises BootsimError, or
+    CompileError with the compiler's words, before anything has run.
     """
+    profile = load_profile(profile) if isinstance(profile, str) else profile
     options = options or GuestOptions()
     api = options.api or profile.features.memblock
     compile_options = DriverOptions(
@@ -160,7 +169,7 @@ def load_guest_drivers(
     )
     objects = []
     for file in files:
-        object_, warnings = _object(file, compile_options)
+        object_, warnings = _object(Path(file), compile_options)
         objects.append(object_)
         if warnings:
             warn(warnings)
@@ -212,8 +221,12 @@ def _object(file: Path, options: DriverOptions) -> tuple[ObjectFile, str]:
         raise BootsimError(f"{file}: {error.strerror}") from error
     if len(data) > _FILE_MAX:
         raise BootsimError(f"{file}: more than {_FILE_MAX} bytes are no driver")
-    if data.startswith(ELF_MAGIC) or file.suffix != ".c":
+    if data.startswith(ELF_MAGIC):
         return read_elf(data, str(file)), ""
+    if file.suffix != ".c":
+        raise BootsimError(
+            f"{file}: not an ELF file, which begins with 7f 45 4c 46, and not called something.c"
+        )
     return compile_driver(file, options)
 
 

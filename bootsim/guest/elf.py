@@ -268,8 +268,6 @@ class _Reader:
             for number, header in enumerate(self._headers)
             if header.flags & _SHF_ALLOC
         ]
-        if not any(section.size for section in sections):
-            raise self._error("nothing in it takes memory")
         return tuple(sections)
 
     def _section(

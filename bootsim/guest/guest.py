@@ -22,10 +22,14 @@ from bootsim.guest.module import Module
 from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.memblock import Memblock, MemblockType
 from bootsim.kernel.vsprintf import Symbol, VsprintfFeatures, vsnprintf
+from bootsim.machine import faults
 from bootsim.machine.cpu import DEFAULT_INSTRUCTIONS, DEFAULT_TIMEOUT, Cpu
 
 if TYPE_CHECKING:
     from bootsim.kernel.kernel import Kernel
+
+
+_CALLS_MAX = 32  # sort() calls the guest, which calls sort() ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,12 @@ class Budget:
 
     instructions: int = DEFAULT_INSTRUCTIONS
     seconds: float = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        if self.instructions <= 0 or not self.seconds > 0:
+            raise BootsimError(
+                f"a budget of {self.instructions} instructions and {self.seconds:g} s runs nothing"
+            )
 
 
 class Guest:
@@ -68,6 +78,7 @@ class Guest:
         self._servers: list[Server | None] = [None] * len(symbols.names)
         self.vsprintf = vsprintf or VsprintfFeatures.linux_6_1()
         self.printed = 0  # bytes
+        self._depth = 0  # of calls inside calls that the guest made
         self.ratelimited = 0  # messages that asked for printk_ratelimit()
         self.formats = _Formats(self.memory, self.kallsyms)
         self.memory.write(symbols.start, symbols.code())
@@ -111,6 +122,10 @@ class Guest:
         """
         budget = budget or self.budget
         self.memory.refresh()
+        if self._depth >= _CALLS_MAX:
+            fault = faults.fault(self.cpu, f"kernel and guest call each other {_CALLS_MAX} deep")
+            raise report.guest_fault(self, fault)
+        self._depth += 1
         try:
             return self.cpu.call(
                 address,
@@ -122,6 +137,8 @@ class Guest:
             raise
         except MachineFault as fault:
             raise report.guest_fault(self, fault) from fault
+        finally:
+            self._depth -= 1
 
     def _on_trap(self, index: int) -> None:
         serve = self._servers[index]

@@ -272,7 +272,8 @@ class Kernel:
             level, shown = self._cont[0], self._cont[1] + shown
         else:
             self.flush_cont()
-            if continues and not shown:
+            drops_empty = self.profile.features.printk == "5.0"
+            if not shown and (continues or (drops_empty and not complete)):
                 return
         self._cont = level, shown
         if complete:
