@@ -9,6 +9,7 @@ long is as good as none.
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import time
@@ -31,6 +32,7 @@ _SIZE_MAX = 16 << 20  # bytes of debug sections
 _COMPRESSED_MAX = _SIZE_MAX >> 10  # which zlib makes at most 1032 times as large
 _FDE_MAX = 1 << 10  # bytes that tell about one function's frames
 _SHF_COMPRESSED = 1 << 11
+_LIBRARY = f"{os.sep}elftools{os.sep}"  # in the path of each of its files
 
 ReadWord = Callable[[int], int | None]
 
@@ -220,12 +222,16 @@ class _TookLongError(Exception):
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Have Python code that runs for longer raise an exception, in whatever loop it is."""
+    """Have pyelftools raise an exception once it has run for longer, in whatever loop it is.
+
+    Only in its own functions: where the garbage collector calls something meanwhile, an exception
+    is dropped, and Python calls no profile function again that raised one.
+    """
     deadline = time.monotonic() + seconds
     previous = sys.getprofile()
 
-    def check(_frame: FrameType, _event: str, _argument: Any) -> None:
-        if time.monotonic() > deadline:
+    def check(frame: FrameType, _event: str, _argument: Any) -> None:
+        if time.monotonic() > deadline and _LIBRARY in frame.f_code.co_filename:
             raise _TookLongError
 
     sys.setprofile(check)
