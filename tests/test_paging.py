@@ -7,7 +7,7 @@ the same command lines die too.
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bootsim.errors import KernelPanic
@@ -55,6 +55,7 @@ def log(kernel: Kernel) -> list[str]:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([(46077, 1)])
 @given(
     st.lists(
         st.tuples(st.integers(24 * 1024, 60 * 1024), st.integers(1, 3 * 1024)),
@@ -69,7 +70,17 @@ def test_all_of_lowmem_is_mapped_and_nothing_else(holes: list[tuple[int, int]]) 
         for n, (kib, size) in enumerate(holes)
     )
     dtb = board((BASE, 64 * MIB), extra=f"reserved-memory {{ {CELLS} ranges; {nodes} }};")
-    kernel = boot_without_cpu(dtb, cmdline="cma=0", dtb_addr=BASE + 0x1000000)
+    try:
+        kernel = boot_without_cpu(dtb, cmdline="cma=0", dtb_addr=BASE + 0x1000000)
+    except KernelPanic as panic:
+        # As in Linux: what lies before a hole in the last page of a section ends with that page,
+        # and so is mapped by a section, where what lies behind the hole wants a page.
+        assert "a section maps" in str(panic)
+        places = [(kib * 1024, kib * 1024 + size * 1000) for kib, size in holes]
+        assert any(
+            start // PAGE == end // PAGE and end // PAGE % 256 == 255 for start, end in places
+        )
+        return
     assert mapped_lowmem(kernel) == memory_pages(kernel)
 
 
