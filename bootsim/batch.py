@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bootsim.devicetree.board import whole_pages
 from bootsim.errors import BootsimError, DeviceTreeError
+from bootsim.kernel.devtree import first_cpu_hwid
 from bootsim.kernel.kernel import Kernel, ProcessorRegisters
 from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
 from bootsim.kernel.log import log_lines
@@ -163,7 +164,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
         profile,
         Trace(),
         phys_offset=placement.phys_offset,
-        registers=_CORTEX_A9,
+        registers=replace(_CORTEX_A9, hwid=first_cpu_hwid(Fdt(dtb))),
         until=task.until,
     )
 

@@ -10,9 +10,11 @@ from functools import partial
 
 from bootsim.kernel.cma import early_cma
 from bootsim.kernel.earlycon import param_setup_earlycon
+from bootsim.kernel.free_area_init import cmdline_parse_kernelcore, cmdline_parse_movablecore
 from bootsim.kernel.init import early_initrd
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.kstrtox import kstrtobool
+from bootsim.kernel.kstrtox import kstrtobool, simple_strtoull
+from bootsim.kernel.log_buf import log_buf_len_setup
 from bootsim.kernel.memtest import parse_memtest
 from bootsim.kernel.mmu import (
     early_cachepolicy,
@@ -53,6 +55,16 @@ def parse_early_param(kernel: Kernel, early_mem: Handler) -> None:
         handlers["elfcorehdr"] = setup_elfcorehdr
     if profile.config.efi:
         handlers["efi"] = parse_efi_cmdline
+    if profile.features.page_alloc == "6.1":
+        handlers["kernelcore"] = cmdline_parse_kernelcore
+        handlers["movablecore"] = cmdline_parse_movablecore
+    if profile.boot_sizes is not None:
+        handlers["log_buf_len"] = log_buf_len_setup
+        handlers["nr_cpus"] = nrcpus
+        handlers["stack_depot_disable"] = disable_stack_depot
+    if profile.config.init_stack:
+        handlers["init_on_alloc"] = early_init_on_alloc
+        handlers["init_on_free"] = early_init_on_free
     handlers.update(_others(profile))
     others = parse_early_options(
         kernel.boot_command_line,
@@ -83,6 +95,43 @@ def setup_elfcorehdr(kernel: Kernel, value: str | None) -> int:
         size, (base, rest) = base, memparse(rest[1:])
     kernel.fdt.elfcorehdr = base, size
     return 0 if rest != value else -EINVAL
+
+
+def nrcpus(kernel: Kernel, value: str | None) -> int:
+    """nr_cpus=: no more CPUs than that (kernel/smp.c)."""
+    count = _get_option(value or "")
+    if count is not None and 0 < count < kernel.nr_cpu_ids:
+        kernel.nr_cpu_ids = count
+    return 0
+
+
+def early_init_on_alloc(kernel: Kernel, value: str | None) -> int:
+    """init_on_alloc=: whether pages are zeroed as they are taken (mm/page_alloc.c)."""
+    return _switch(kernel, "init_on_alloc", value)
+
+
+def early_init_on_free(kernel: Kernel, value: str | None) -> int:
+    """init_on_free=: whether pages are zeroed as they are given back."""
+    return _switch(kernel, "init_on_free", value)
+
+
+def disable_stack_depot(kernel: Kernel, value: str | None) -> int:
+    """stack_depot_disable=: no table of stack traces (lib/stackdepot.c)."""
+    return _switch(kernel, "stack_depot_disable", value)
+
+
+def _switch(kernel: Kernel, name: str, value: str | None) -> int:
+    enabled = None if value is None else kstrtobool(value.encode("latin-1"), words=True)
+    if enabled is None:
+        return -EINVAL
+    kernel.switches[name] = enabled
+    return 0
+
+
+def _get_option(text: str) -> int | None:
+    """lib/cmdline.c get_option(): a whole number at the start of `text`."""
+    number, end = simple_strtoull(text.encode("latin-1"), 0)
+    return number if end else None
 
 
 def percpu_alloc_setup(kernel: Kernel, value: str | None) -> int:

@@ -12,10 +12,11 @@ from types import MappingProxyType
 from bootsim.errors import KernelPanic
 from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
+from bootsim.kernel.free_area_init import free_area_init
 from bootsim.kernel.kernel import Kernel, weakly
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
-from bootsim.kernel.mmzone import PageLayout, PfnRange, ZoneSpan
+from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.params import memparse, null_parameter
@@ -25,6 +26,7 @@ _SWAPPER_PG_DIR_SIZE = 0x4000
 _MEMMAP_PARTS: Mapping[str, str] = MappingProxyType(
     {
         "alloc_node_mem_map": "memory map (struct page)",
+        "free_area_init": "memory map (struct page)",
         "setup_usemap": "pageblock flags of a zone",
     }
 )
@@ -134,15 +136,8 @@ def find_limits(kernel: Kernel) -> None:
 def zone_sizes_init(kernel: Kernel) -> None:
     """One node; its lowest zone is lowmem, HighMem what lies above."""
     variables, config = kernel.vars, kernel.profile.config
-    bounds = {config.zones[0]: (variables.min_low_pfn, variables.max_low_pfn)}
-    if config.highmem:
-        bounds["HighMem"] = (variables.max_low_pfn, variables.max_pfn)
     _check_memory_start(kernel)
-    memory = _memory_pfns(kernel)
-    zones = [
-        ZoneSpan(name, start, end, tuple(_clipped(memory, start, end)))
-        for name, (start, end) in bounds.items()
-    ]
+    zones = _zone_spans(kernel)
     layouts = {"5.0": PageLayout.linux_5_0, "6.1": PageLayout.linux_6_1}
     allocator = PageAllocator(
         kernel.memory,
@@ -157,7 +152,13 @@ def zone_sizes_init(kernel: Kernel) -> None:
     )
 
     def alloc(size: int, nid: int, caller: str) -> int:
-        virt = kernel.memblock.alloc_node_nopanic(size, nid, caller=caller)
+        memblock, align = kernel.memblock, kernel.memblock.features.smp_cache_bytes
+        if not allocator.layout.allocs_memmap_raw:
+            virt = memblock.alloc_node_nopanic(size, nid, caller=caller)
+        elif caller == allocator.layout.memmap_caller:
+            virt = memblock.alloc_try_nid_raw(size, align, 0, 0, nid, caller=caller)
+        else:
+            virt = memblock.alloc_node(size, align, nid, caller=caller)
         if not virt:
             return 0
         phys = kernel.virt_to_phys(virt)
@@ -169,6 +170,26 @@ def zone_sizes_init(kernel: Kernel) -> None:
     mem_map = allocator.mem_map
     first = (kernel.phys_offset >> PAGE_SHIFT) - mem_map.start_pfn
     variables.mem_map = mem_map.page_virt(first)
+
+
+def _zone_spans(kernel: Kernel) -> list[ZoneSpan]:
+    variables, config = kernel.vars, kernel.profile.config
+    if kernel.profile.features.page_alloc == "6.1":
+        low = [variables.max_low_pfn] * len(config.zones)
+        if len(low) > 1:  # ZONE_DMA, which other lowmem may follow
+            low[0] = min(pfn_up(kernel.arm_dma_limit), variables.max_low_pfn)
+        max_zone_pfn = dict(zip(config.zones, low, strict=True))
+        if config.highmem:
+            max_zone_pfn[ZONE_HIGHMEM] = variables.max_pfn
+        return free_area_init(kernel, max_zone_pfn)
+    bounds = {config.zones[0]: (variables.min_low_pfn, variables.max_low_pfn)}
+    if config.highmem:
+        bounds[ZONE_HIGHMEM] = (variables.max_low_pfn, variables.max_pfn)
+    memory = _memory_pfns(kernel)
+    return [
+        ZoneSpan(name, start, end, tuple(_clipped(memory, start, end)))
+        for name, (start, end) in bounds.items()
+    ]
 
 
 def _check_memory_start(kernel: Kernel) -> None:
@@ -200,7 +221,10 @@ def _clipped(ranges: list[PfnRange], start: int, end: int) -> Iterator[PfnRange]
 def mem_init(kernel: Kernel) -> None:
     """Hand every free page to the buddy allocator and say how many there are."""
     buddy, memblock = kernel.buddy, kernel.memblock
-    buddy.free_unused_memmap(_memory_pfns(kernel), partial(memblock.phys_free, caller="mem_init"))
+    buddy.free_unused_memmap(
+        _memory_pfns(kernel),
+        partial(memblock.phys_free, caller=kernel.buddy.layout.unused_memmap_caller),
+    )
     _check_free_ranges(kernel)
     kernel.vars.max_mapnr = kernel.vars.max_pfn - (kernel.phys_offset >> PAGE_SHIFT)
     buddy.reset_all_zones_managed_pages()

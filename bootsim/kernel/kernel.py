@@ -45,12 +45,18 @@ Hook = Callable[["Kernel"], None]
 
 @dataclass(frozen=True, slots=True)
 class ProcessorRegisters:
-    """CP15 registers as code on the CPU reads them (ARM ARM DDI 0406C, B4.1)."""
+    """CP15 registers as code on the CPU reads them (ARM ARM DDI 0406C, B4.1).
+
+    cbar: the Cortex-A9's Configuration Base Address Register, 0 on a core without MPCore's.
+    hwid: the id of the CPU that boots, on a machine that is only described; else MPIDR decides.
+    """
 
     midr: int
     ctr: int
     mpidr: int
     sctlr: int
+    cbar: int = 0
+    hwid: int | None = None
 
 
 class Cpu(Protocol):
@@ -169,6 +175,21 @@ class Kernel:
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
         self.dma_mmu_remap: list[tuple[int, int]] = []  # base, size (bytes)
+        self.static_vms: list[tuple[int, int]] = []  # virtual, size: arch/arm/mm/ioremap.c
+        # kernelcore=, movablecore=: pages, or per cent and True (mm/page_alloc.c)
+        self.required_kernelcore = self.required_movablecore = (0, False)
+        self.new_log_buf_len = 0  # log_buf_len= in bytes: kernel/printk/printk.c
+        self.hash_entries = {"dhash_entries": 0, "ihash_entries": 0}  # fs/dcache.c, fs/inode.c
+        # Early parameters that are on or off, and the slab allocator's wish for stack traces.
+        self.switches = {
+            "init_on_alloc": profile.config.init_on_alloc,
+            "init_on_free": profile.config.init_on_free,
+            "stack_depot_disable": False,
+            "stack_depot_want_early_init": False,
+        }
+        self.nr_cpu_ids = profile.config.nr_cpus
+        self.dram_sync = (0, 0)  # base, size (bytes): arch/arm/mach-omap2/omap4-common.c
+        self.possible_cpus = {0}  # cpu_possible_mask: kernel/cpu.c
 
     def _is_mapped(self, phys: int) -> bool:
         """Whether the linear map has `phys`, by the page tables in RAM."""
@@ -323,6 +344,22 @@ class Kernel:
         if self.memblock.memblock_debug:
             for line in self.memblock.dump_lines():
                 self.pr_info(line)
+
+    def memblock_alloc(
+        self, size: int, align: int, what: str, *, caller: str, says: str | None = None
+    ) -> int:
+        """memblock_alloc() for `caller`, of zeroed memory that holds `what`: its physical address.
+
+        Raises KernelPanic where there is none, in the words that its callers have in common;
+        `says` is the function in those that do not say how it should be aligned.
+        """
+        virt = self.memblock.alloc(size, align, caller=caller)
+        if not virt:
+            words = f"{says or caller}: Failed to allocate {size} bytes"
+            raise KernelPanic.panic(words if says else f"{words} align={align:#x}")
+        phys = self.virt_to_phys(virt)
+        self.use(phys, size, what)
+        return phys
 
     # The boot.
 

@@ -58,6 +58,13 @@ class FdtNode:
             self._props = self._fdt.properties(self._body)
         return self._props
 
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """All properties in their order, twins too."""
+        for name, size, at in self._fdt.property_offsets(self):
+            blob = self._fdt.blob
+            end = blob.index(b"\0", name)
+            yield blob[name:end].decode("latin-1"), blob[at : at + size]
+
     @property
     def children(self) -> list[FdtNode]:
         """The nodes right below this one, in tree order."""
@@ -225,6 +232,21 @@ class Fdt:
                 index += 1
             else:
                 return found
+
+    def property_offsets(self, node: FdtNode) -> Iterator[tuple[int, int, int]]:
+        """Of each property of `node`, twins too: where in the blob its name lies, its length in
+        bytes, and where its value lies."""
+        words, index = self._words, node.first_word
+        while True:
+            if words[index] == FDT_PROP:
+                size = words[index + 1]
+                at = self._struct + 4 * index + _PROPERTY_HEAD
+                yield self._strings + words[index + 2], size, at
+                index += 3 + (size + 3 >> 2)
+            elif words[index] == FDT_NOP:
+                index += 1
+            else:
+                return
 
     def subnodes(self, index: int) -> list[int]:
         """Where the nodes right below that with its properties at `index` begin."""

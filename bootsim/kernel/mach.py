@@ -47,6 +47,7 @@ def omap_reserve(kernel: Kernel) -> None:
     kernel.use(base, size, "OMAP secure RAM's copy")
     size = _OMAP_BARRIER_SIZE
     base = arm_memblock_steal(kernel, size, size, "omap_barrier_reserve_memblock")
+    kernel.dram_sync = base, size
     kernel.use(base, size, "OMAP barrier")
 
 

@@ -1,7 +1,7 @@
 """start_kernel(): the boot's table of contents.
 
-Linux: init/main.c. What comes between setup_arch() and mem_init() and touches memory (command line
-copies, per-cpu areas, hashes) is not modelled yet: the pages it takes count as free here.
+Linux: init/main.c. What is asked of memblock between paging_init() and mem_init() depends on sizes
+that only some profiles know: without them those pages count as free here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bootsim.errors import BootsimError, KernelPanic, MemoryAccessError
+from bootsim.kernel.boot_options import parse_boot_options, setup_command_line
+from bootsim.kernel.devtree import boot_cpu_hwid
 from bootsim.kernel.init import mem_init
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.mmu import is_smp
+from bootsim.kernel.log_buf import setup_log_buf
+from bootsim.kernel.percpu import setup_per_cpu_areas
 from bootsim.kernel.setup import setup_arch
+from bootsim.kernel.system_hash import stack_depot_early_init, vfs_caches_init_early
 
 STAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -32,6 +36,7 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "mem_init": "every free page has been handed to the buddy allocator",
     }
 )
+_MIGRATE_TYPES = 6  # include/linux/mmzone.h, with CONFIG_CMA and CONFIG_MEMORY_ISOLATION
 _BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"  # include/linux/bootconfig.h
 HANDOVER = "mem_init"
 DRIVER_STAGE = "cmd_line"
@@ -51,6 +56,16 @@ def start_kernel(kernel: Kernel) -> None:
         kernel.stage("setup_arch")
         if kernel.profile.features.boot_config:
             get_boot_config_from_initrd(kernel)
+        if kernel.profile.boot_sizes is not None:
+            setup_command_line(kernel)
+            setup_per_cpu_areas(kernel)
+            build_all_zonelists(kernel)
+            kernel.pr_notice(f"Kernel command line: {kernel.boot_command_line}")
+            parse_boot_options(kernel)
+            setup_log_buf(kernel)
+            vfs_caches_init_early(kernel)
+            report_meminit(kernel)
+            stack_depot_early_init(kernel)
         mem_init(kernel)
         kernel.stage(HANDOVER)
     except KernelPanic as panic:
@@ -63,6 +78,27 @@ def start_kernel(kernel: Kernel) -> None:
         if error.exit_code == BootsimError.exit_code:  # what lies in RAM is damaged, not the input
             raise KernelPanic(f"the kernel cannot go on: {error}") from error
         raise
+
+
+def build_all_zonelists(kernel: Kernel) -> None:
+    """Say how many pages there may be, and whether they are grouped (mm/page_alloc.c)."""
+    buddy = kernel.buddy
+    pages = sum(zone.struct.managed_pages for zone in buddy.zones)
+    grouped = pages >= buddy.layout.max_order_nr_pages * _MIGRATE_TYPES
+    kernel.pr_info(
+        f"Built 1 zonelists, mobility grouping {'on' if grouped else 'off'}.  Total pages: {pages}"
+    )
+
+
+def report_meminit(kernel: Kernel) -> None:
+    """Say what memory is zeroed without being asked to."""
+    alloc, free = (kernel.switches[name] for name in ("init_on_alloc", "init_on_free"))
+    kernel.pr_info(
+        f"mem auto-init: stack:{kernel.profile.config.init_stack}, heap"
+        f" alloc:{'on' if alloc else 'off'}, heap free:{'on' if free else 'off'}"
+    )
+    if free:
+        kernel.pr_info("mem auto-init: clearing system memory may take some time...")
 
 
 def get_boot_config_from_initrd(kernel: Kernel) -> None:
@@ -86,6 +122,4 @@ def get_boot_config_from_initrd(kernel: Kernel) -> None:
 
 def smp_setup_processor_id(kernel: Kernel) -> None:
     """Say which CPU booted (arch/arm/kernel/setup.c)."""
-    mpidr_hwid_bitmask = 0xFFFFFF  # arch/arm/include/asm/cputype.h
-    hwid = kernel.registers.mpidr & mpidr_hwid_bitmask if is_smp(kernel) else 0
-    kernel.pr_info(f"Booting Linux on physical CPU {hwid:#x}")
+    kernel.pr_info(f"Booting Linux on physical CPU {boot_cpu_hwid(kernel):#x}")

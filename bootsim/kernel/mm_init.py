@@ -24,7 +24,6 @@ from bootsim.kernel.memory import (
 from bootsim.kernel.mm_types import PG_RESERVED, MemMap, PageAllocError
 from bootsim.kernel.mmzone import (
     NR_PAGEBLOCK_BITS,
-    ZONE_HIGHMEM,
     ZONE_MOVABLE,
     ZONE_NAME_SIZE,
     ZONE_ORDER,
@@ -217,11 +216,11 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
 def free_area_init_core(node: Node, alloc: Alloc, printk: Printk) -> None:
     """Count each zone's pages, log them, and make its lists empty."""
     layout = node.layout
-    for zone in node.zones:
+    for zone, span in zip(node.zones, node.spans, strict=True):
         name, struct = zone.name, zone.struct
         freesize = struct.present_pages
         memmap_pages = calc_memmap_size(struct.spanned_pages, layout.struct_page_size)
-        if name != ZONE_HIGHMEM:
+        if not span.is_highmem:
             if freesize >= memmap_pages:
                 freesize -= memmap_pages
                 if memmap_pages and layout.reports_zones:
@@ -234,7 +233,7 @@ def free_area_init_core(node: Node, alloc: Alloc, printk: Printk) -> None:
                 )
         if zone.index == 0 and freesize and layout.reports_zones:
             printk(KERN_DEBUG, f"  {name} zone: 0 pages reserved")
-        if name != ZONE_HIGHMEM:
+        if not span.is_highmem:
             node.nr_kernel_pages += freesize
         elif node.nr_kernel_pages > memmap_pages * 2:
             node.nr_kernel_pages -= memmap_pages

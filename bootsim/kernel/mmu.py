@@ -5,6 +5,8 @@ Linux: arch/arm/mm/mmu.c.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
@@ -23,6 +25,7 @@ from bootsim.kernel.pgtable import (
     DOMAIN_VECTORS,
     L_PTE_DIRTY,
     L_PTE_MT_DEV_SHARED,
+    L_PTE_MT_UNCACHED,
     L_PTE_MT_WRITEALLOC,
     L_PTE_MT_WRITEBACK,
     L_PTE_PRESENT,
@@ -33,6 +36,7 @@ from bootsim.kernel.pgtable import (
     L_PTE_YOUNG,
     PAGE_KERNEL_TABLE,
     PMD_SECT_AP_WRITE,
+    PMD_SECT_APX,
     PMD_SECT_S,
     PMD_SECT_TEX0,
     PMD_SECT_WB,
@@ -48,10 +52,12 @@ from bootsim.kernel.pgtable import (
     pmd_clear,
     pmd_populate,
 )
+from bootsim.kernel.static_vm import fill_pmd_gaps, iotable_init, pci_reserve_io
 
 SZ_16M = 16 << 20
 SZ_32M = 32 << 20
 U32_MASK = 0xFFFFFFFF
+FDT_FIXED_BASE = 0xFF800000  # arch/arm/include/asm/memory.h
 PMD_PROTECTION = 1 << 9  # arch/arm/include/asm/pgtable-2level-hwdef.h
 _CACHE_POLICIES = ("uncached", "buffered", "writethrough", "writeback", "writealloc")
 _UNDEFINED_INSTRUCTION = 0xE7FDDEF1  # arch/arm/kernel/traps.c poisons the vectors page with it
@@ -199,6 +205,16 @@ def mem_type(kernel: Kernel, name: str) -> MemType:
     rows = {
         "MT_MEMORY_RWX": (page | kernel_pgprot, table, section),
         "MT_MEMORY_RW": (page | L_PTE_XN | kernel_pgprot, table, section | PMD_SECT_XN),
+        "MT_MEMORY_RO": (
+            read_only | L_PTE_XN,
+            table,
+            section | PMD_SECT_XN | PMD_SECT_APX,
+        ),
+        "MT_MEMORY_RW_SO": (
+            page | L_PTE_XN | L_PTE_MT_UNCACHED,
+            table,
+            PMD_TYPE_SECT | PMD_SECT_AP_WRITE | PMD_SECT_S | PMD_SECT_XN | DOMAIN_KERNEL << 5,
+        ),
         "MT_MEMORY_DMA_READY": (page | L_PTE_XN | kernel_pgprot, table, 0),
         "MT_HIGH_VECTORS": (read_only | L_PTE_USER, vectors_table, 0),
         "MT_LOW_VECTORS": (read_only, vectors_table, 0),
@@ -213,18 +229,20 @@ def mem_type(kernel: Kernel, name: str) -> MemType:
     return MemType(name, *rows[name])
 
 
-def paging_init(kernel: Kernel) -> None:
+def paging_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
     """Replace head.S's mappings by the kernel's own, then set up zones and the memory map.
 
-    Left out: static device mappings of machines, TCM.
+    `map_io` is the machine's own hook. Left out: TCM.
     """
     variables = kernel.vars
     prepare_page_table(kernel)
     map_lowmem(kernel)
     kernel.memblock.set_current_limit(variables.arm_lowmem_limit)
+    if kernel.profile.features.maps_kernel_apart:
+        map_kernel(kernel)
     dma_contiguous_remap(kernel)
     early_fixmap_shutdown(kernel)
-    devicemaps_init(kernel)
+    devicemaps_init(kernel, map_io)
     kmap_init(kernel)
     zero_page = early_alloc(kernel, PAGE_SIZE, "zero page")
     bootmem_init(kernel)
@@ -253,7 +271,15 @@ def prepare_page_table(kernel: Kernel) -> None:
 
 
 def map_lowmem(kernel: Kernel) -> None:
-    """Map all of lowmem: executable from the kernel's text to the end of init, else not."""
+    """Map all of lowmem: executable from the kernel's text to the end of init, else not.
+
+    Where the kernel is mapped apart, lowmem ends with the bank that holds it.
+    """
+    if kernel.profile.features.maps_kernel_apart:
+        for start, end in _lowmem_beside_kernel(kernel):
+            virt, kind = kernel.phys_to_virt(start), mem_type(kernel, "MT_MEMORY_RW")
+            create_mapping(kernel, virt, start, end - start, kind)
+        return
     kernel_x_start = round_down(kernel.pa_symbol("_stext"), SECTION_SIZE)
     kernel_x_end = round_up(kernel.pa_symbol("__init_end"), SECTION_SIZE)
     executable, plain = mem_type(kernel, "MT_MEMORY_RWX"), mem_type(kernel, "MT_MEMORY_RW")
@@ -276,6 +302,48 @@ def map_lowmem(kernel: Kernel) -> None:
     kernel.flush_tlb_all()
 
 
+def _lowmem_beside_kernel(kernel: Kernel) -> Iterator[tuple[int, int]]:
+    """What map_lowmem() maps where map_kernel() does the rest: [start, end), physical."""
+    sec_start, sec_end = kernel_sections(kernel)
+    for start, end in kernel.memblock.for_each_mem_range():
+        end = min(end, kernel.vars.arm_lowmem_limit)
+        if start >= end or (start > sec_start and end < sec_end):
+            return
+        if start <= sec_start <= end:
+            if start < sec_start and end > sec_end:
+                yield start, sec_start
+                yield sec_end, end
+                return  # whatever banks follow: they stay unmapped, as in Linux
+            if sec_start == start:
+                start = sec_end
+            if sec_end == end:
+                end = sec_start
+        elif sec_start < start < sec_end < end:
+            start = sec_end
+        elif start < sec_start < end < sec_end:
+            end = sec_start
+        yield start, end
+
+
+def kernel_sections(kernel: Kernel) -> tuple[int, int]:
+    """kernel_sec_start and kernel_sec_end as head.S sets them: the sections that hold the kernel.
+
+    Its text begins with that of the linear map: head.S maps from PAGE_OFFSET on.
+    """
+    end = round_up(kernel.pa_symbol("_end"), SECTION_SIZE)
+    return kernel.phys_offset, end
+
+
+def map_kernel(kernel: Kernel) -> None:
+    """Map the kernel: executable up to the end of init, then not."""
+    start, nx_end = kernel_sections(kernel)
+    x_end = round_up(kernel.pa_symbol("__init_end"), SECTION_SIZE)
+    executable, plain = mem_type(kernel, "MT_MEMORY_RWX"), mem_type(kernel, "MT_MEMORY_RW")
+    create_mapping(kernel, kernel.phys_to_virt(start), start, x_end - start, executable)
+    if x_end != nx_end:
+        create_mapping(kernel, kernel.phys_to_virt(x_end), x_end, nx_end - x_end, plain)
+
+
 def dma_contiguous_remap(kernel: Kernel) -> None:
     """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c)."""
     kind = mem_type(kernel, "MT_MEMORY_DMA_READY")
@@ -285,9 +353,7 @@ def dma_contiguous_remap(kernel: Kernel) -> None:
             continue
         pmd_clear(kernel, kernel.phys_to_virt(start), kernel.phys_to_virt(end))
         kernel.flush_tlb_all()
-        size = kernel.profile.config.static_vm_size
-        early_alloc(kernel, size, "struct static_vm of iotable_init()", align=4)
-        create_mapping(kernel, kernel.phys_to_virt(start), start, end - start, kind)
+        iotable_init(kernel, [(kernel.phys_to_virt(start), start, end - start)], kind)
 
 
 def set_fixmap_io(kernel: Kernel, phys: int) -> None:
@@ -307,8 +373,8 @@ def early_fixmap_shutdown(kernel: Kernel) -> None:
         create_mapping(kernel, top, page, PAGE_SIZE, device)
 
 
-def devicemaps_init(kernel: Kernel) -> None:
-    """Allocate and map the exception vectors.
+def devicemaps_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
+    """Allocate and map the exception vectors; have the machine map its devices.
 
     The page is only poisoned: the vectors' code itself belongs to a kernel image.
     """
@@ -317,9 +383,17 @@ def devicemaps_init(kernel: Kernel) -> None:
     poison = _UNDEFINED_INSTRUCTION.to_bytes(4, "little")
     kernel.memory.write(vectors, poison * (PAGE_SIZE // 4))
     pmd_clear(kernel, vmalloc_start(kernel), layout.fixaddr_top & -PMD_SIZE)
+    tree = kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer"))
+    if tree and kernel.profile.features.maps_fdt:
+        kind = mem_type(kernel, "MT_MEMORY_RO")
+        create_mapping(kernel, FDT_FIXED_BASE, tree & -SECTION_SIZE, 2 * SECTION_SIZE, kind)
     high, low = mem_type(kernel, "MT_HIGH_VECTORS"), mem_type(kernel, "MT_LOW_VECTORS")
     create_mapping(kernel, layout.vectors_base, vectors, PAGE_SIZE, high)
     create_mapping(kernel, layout.vectors_base + PAGE_SIZE, vectors + PAGE_SIZE, PAGE_SIZE, low)
+    map_io(kernel)
+    fill_pmd_gaps(kernel)
+    if kernel.profile.config.pci:
+        pci_reserve_io(kernel)
     kernel.flush_tlb_all()
 
 

@@ -95,12 +95,14 @@ class ZoneSpan:
     """What a zone is made of: pfns [start_pfn, end_pfn), and the ranges of it that are RAM.
 
     An empty zone has start_pfn == end_pfn. `present` is in ascending order; None: all of the span.
+    `highmem`: ZONE_MOVABLE is made of high memory.
     """
 
     name: str
     start_pfn: int
     end_pfn: int
     present: tuple[PfnRange, ...] | None = None
+    highmem: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in ZONE_ORDER:
@@ -115,6 +117,11 @@ class ZoneSpan:
                     f" outside of the zone's {self.start_pfn:#x}-{self.end_pfn:#x}"
                 )
             position = end
+
+    @property
+    def is_highmem(self) -> bool:
+        """is_highmem_idx(): not mapped, so that its struct pages are no burden of its own."""
+        return self.highmem or self.name == ZONE_HIGHMEM
 
     @property
     def present_ranges(self) -> tuple[PfnRange, ...]:
@@ -146,7 +153,9 @@ class PageLayout:
     inits_holes: pages in holes are valid, and initialised as reserved, if RAM shares their
         pageblock (since 5.12 and 5.14); before, a page is valid only where memblock has memory.
     pageblocks_from_top: zone.pageblock_flags fills its words from the highest bit (before 5.9).
-    memmap_caller: the function that memblock logs as the memory map's requester.
+    allocs_memmap_raw: the memory map is not zeroed by memblock (since 5.2).
+    memmap_caller: the function that memblock logs as the memory map's requester;
+        unused_memmap_caller: the one that gives back what of it describes nothing.
     """
 
     struct_page_size: int
@@ -158,7 +167,9 @@ class PageLayout:
     reports_initmem: bool
     inits_holes: bool
     pageblocks_from_top: bool
+    allocs_memmap_raw: bool
     memmap_caller: str
+    unused_memmap_caller: str
 
     @classmethod
     def linux_5_0(
@@ -175,7 +186,9 @@ class PageLayout:
             reports_initmem=False,
             inits_holes=False,
             pageblocks_from_top=True,
+            allocs_memmap_raw=False,
             memmap_caller="alloc_node_mem_map",
+            unused_memmap_caller="mem_init",
         )
 
     @classmethod
@@ -193,7 +206,9 @@ class PageLayout:
             reports_initmem=True,
             inits_holes=True,
             pageblocks_from_top=False,
+            allocs_memmap_raw=True,
             memmap_caller="free_area_init",
+            unused_memmap_caller="memblock_free_all",
         )
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ PMD_SECT_BUFFERABLE = 1 << 2
 PMD_SECT_CACHEABLE = 1 << 3
 PMD_SECT_XN = 1 << 4
 PMD_SECT_AP_WRITE = 1 << 10
+PMD_SECT_APX = 1 << 15
 PMD_SECT_TEX0 = 1 << 12
 PMD_SECT_S = 1 << 16
 PMD_SECT_WB = PMD_SECT_CACHEABLE | PMD_SECT_BUFFERABLE
@@ -34,6 +35,7 @@ DOMAIN_KERNEL, DOMAIN_IO, DOMAIN_VECTORS = 0, 2, 3
 # asm/pgtable-2level.h: Linux's view of a page
 L_PTE_PRESENT = 1 << 0
 L_PTE_YOUNG = 1 << 1
+L_PTE_MT_UNCACHED = 0 << 2
 L_PTE_MT_WRITEBACK = 3 << 2
 L_PTE_MT_WRITEALLOC = 7 << 2
 L_PTE_MT_DEV_SHARED = 4 << 2
@@ -91,6 +93,8 @@ def early_alloc(kernel: Kernel, size: int, what: str, *, align: int | None = Non
     Raises KernelPanic where there is none, as memblock_phys_alloc() panics.
     """
     align = align or size
+    if kernel.profile.features.early_alloc == "memblock_alloc":
+        return kernel.memblock_alloc(size, align, what, caller="early_alloc")
     phys = kernel.memblock.phys_alloc(size, align, caller="early_alloc")
     if not phys:
         raise KernelPanic.panic(f"early_alloc: Failed to allocate {size} bytes align={align:#x}")

@@ -38,7 +38,10 @@ class Layout:
 class Config:
     """What Kconfig and the headers fix; sizes in bytes.
 
-    efi, xen, memtest: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST.
+    efi, xen, memtest, pci: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST,
+        CONFIG_PCI. nr_cpus: CONFIG_NR_CPUS.
+    init_stack: what report_meminit() says of the stack, empty in kernels without it (to 5.2).
+    init_on_alloc, init_on_free: CONFIG_INIT_ON_ALLOC_DEFAULT_ON, CONFIG_INIT_ON_FREE_DEFAULT_ON.
     """
 
     highmem: bool
@@ -55,6 +58,35 @@ class Config:
     efi: bool
     xen: bool
     memtest: bool
+    pci: bool
+    nr_cpus: int
+    init_stack: str
+    init_on_alloc: bool
+    init_on_free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BootSizes:
+    """Sizes of what a kernel asks memblock for between paging_init() and the handover, in bytes.
+
+    resource, device_node, property, alias_prop: sizeof() the structures of ioport.h, of.h,
+        of_private.h. pcpu_chunk, pcpu_block_md: of mm/percpu-internal.h, the chunk up to
+        `populated`. prb_desc, printk_info: of kernel/printk/printk_ringbuffer.h.
+    percpu_static: the per-cpu section (__per_cpu_end - __per_cpu_start).
+    percpu_module_reserve, percpu_dynamic_reserve: include/linux/percpu.h.
+    """
+
+    resource: int
+    device_node: int
+    property: int
+    alias_prop: int
+    percpu_static: int
+    percpu_module_reserve: int
+    percpu_dynamic_reserve: int
+    pcpu_chunk: int
+    pcpu_block_md: int
+    prb_desc: int
+    printk_info: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +94,20 @@ class MachineDesc:
     """struct machine_desc (arch/arm/include/asm/mach/arch.h), as far as it touches memory.
 
     `compatible` are the root's strings that choose it; `dt_fixup` and `reserve` functions of
-    bootsim.kernel.mach, empty for none; `dma_zone_size` in bytes, 0 for no limit.
+    bootsim.kernel.mach, `map_io` of bootsim.kernel.mach_io, `init_early` of
+    bootsim.kernel.mach_init, empty for none; `dma_zone_size` in bytes, 0 for no limit.
     """
 
     name: str
     compatible: tuple[str, ...]
     dt_fixup: str = ""
     reserve: str = ""
+    map_io: str = ""
+    init_early: str = ""
     dma_zone_size: int = 0
 
 
+EarlyAlloc = Literal["memblock_phys_alloc", "memblock_alloc"]
 FdtScan = Literal["any-depth", "children"]
 NoMap = Literal["remove", "mark"]
 ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
@@ -115,6 +151,9 @@ class Features:
     cma: lenient rounds any area's base up and keeps what it cannot use reserved; strict wants a
         fixed base aligned and the area below its limit, and gives back. With strict, cma= keeps
         pools marked linux,cma-default from being set up.
+    early_alloc: which of memblock's functions the page tables are taken from.
+    maps_kernel_apart: whether lowmem is mapped without the kernel, which is mapped after it.
+    maps_fdt: whether the tree keeps a read-only mapping of its own.
     stdout_match: whether earlycon stops at the first driver that knows stdout-path's node, or goes
         on where that one fails.
     """
@@ -139,12 +178,16 @@ class Features:
     refused_pool: RefusedPool
     reserved_mem_log: Version
     cma: CmaRules
+    early_alloc: EarlyAlloc
+    maps_kernel_apart: bool
+    maps_fdt: bool
     stdout_match: StdoutMatch
     checks_mem_start: bool
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "early_alloc": get_args(EarlyAlloc),
         "fdt_scan": get_args(FdtScan),
         "nomap": get_args(NoMap),
         "reserve_dtb": get_args(ReserveDtb),
@@ -174,7 +217,9 @@ class Profile:
     machine descriptions in the order in which the kernel tries them. `early_params` are early
     parameters that only matter for what they print, by what they make of their value: "bool" and
     "value" are malformed without one, "pointer" reads through it; `early_params_say` those that
-    print a text with {value} in it.
+    print a text with {value} in it. `boot_sizes` None: what the kernel asks memblock for after
+    paging_init() is not known, and left out. `boot_params` are the names that parse_args() knows:
+    "setup" __setup()'s, "param" module parameters without a dot, "early" early parameters.
     """
 
     name: str
@@ -188,6 +233,8 @@ class Profile:
     machines: tuple[MachineDesc, ...] = ()
     early_params: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
     early_params_say: Mapping[str, str] = field(default_factory=_empty)
+    boot_sizes: BootSizes | None = None
+    boot_params: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
 
     def linear(self, phys_offset: int) -> LinearMap:
         """The linear map of this kernel when it runs at `phys_offset`."""
@@ -280,8 +327,12 @@ def parse_profile(text: str, source: str) -> Profile:
         symbols=_mapping(data, "symbols", int, source),
         earlycon=_mapping(data, "earlycon", str, source),
         machines=tuple(_machines(data, source)),
-        early_params=_early_params(data, source),
+        early_params=_names(data, "early_params", _EARLY_PARAM_KINDS, source),
         early_params_say=_mapping(data, "early_params_say", str, source),
+        boot_sizes=(
+            _table(BootSizes, data, "boot_sizes", source) if "boot_sizes" in data else None
+        ),
+        boot_params=_names(data, "boot_params", _BOOT_PARAM_KINDS, source),
     )
 
 
@@ -297,8 +348,14 @@ _SYMBOLS = (
     *("__pv_phys_pfn_offset", "__pv_offset", *Variables.names()),
 )
 _EARLY_PARAM_KINDS = ("bool", "value", "pointer")
+_BOOT_PARAM_KINDS = ("setup", "param", "early")
 _MACHINE_KEYS: Mapping[str, type] = MappingProxyType(
-    {"name": str, "compatible": list, "dt_fixup": str, "reserve": str, "dma_zone_size": int}
+    {
+        "name": str,
+        "compatible": list,
+        **dict.fromkeys(("dt_fixup", "reserve", "map_io", "init_early"), str),
+        "dma_zone_size": int,
+    }
 )
 _SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there
 
@@ -330,12 +387,13 @@ def _machines(data: dict[str, Any], source: str) -> Iterator[MachineDesc]:
         yield MachineDesc(**{**entry, "compatible": tuple(map(str, entry["compatible"]))})
 
 
-def _early_params(data: dict[str, Any], source: str) -> Mapping[str, tuple[str, ...]]:
-    kinds = _mapping(data, "early_params", list, source)
+def _names(
+    data: dict[str, Any], table: str, expected: tuple[str, ...], source: str
+) -> Mapping[str, tuple[str, ...]]:
+    kinds = _mapping(data, table, list, source)
     for kind in kinds:
-        if kind not in _EARLY_PARAM_KINDS:
-            expected = ", ".join(_EARLY_PARAM_KINDS)
-            raise BootsimError(f"{source}: early_params.{kind}: expected {expected}")
+        if kind not in expected:
+            raise BootsimError(f"{source}: {table}.{kind}: expected {', '.join(expected)}")
     return MappingProxyType({kind: tuple(map(str, names)) for kind, names in kinds.items()})
 
 

@@ -6,6 +6,8 @@ Linux: arch/arm/kernel/setup.c.
 from __future__ import annotations
 
 from bootsim.errors import KernelPanic
+from bootsim.kernel.crash_core import reserve_crashkernel
+from bootsim.kernel.devtree import arm_dt_init_cpu_maps
 from bootsim.kernel.early_param import parse_early_param
 from bootsim.kernel.efi import arm_efi_init, xen_early_init
 from bootsim.kernel.fdt import (
@@ -17,14 +19,19 @@ from bootsim.kernel.fdt import (
 from bootsim.kernel.init import arm_memblock_init, setup_dma_zone
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.mach import machine_fixup, machine_reserve
+from bootsim.kernel.mach_init import machine_init_early
+from bootsim.kernel.mach_io import machine_map_io
 from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.mmu import (
     adjust_lowmem_bounds,
     early_fixmap_init,
     early_mm_init,
+    is_smp,
     paging_init,
 )
 from bootsim.kernel.params import memparse, null_parameter
+from bootsim.kernel.profile import BootSizes
+from bootsim.kernel.unflatten import unflatten_device_tree
 
 EINVAL = 22
 _MEM_SIZE = 16 << 20  # arch/arm/kernel/atags_parse.c
@@ -33,10 +40,7 @@ ULONG_MAX = 0xFFFFFFFF
 
 
 def setup_arch(kernel: Kernel) -> None:
-    """What the architecture does before the kernel proper.
-
-    Left out after paging_init(): standard resources, the unflattened tree, crashkernel.
-    """
+    """What the architecture does before the kernel proper."""
     setup_processor(kernel)
     kernel.stage("setup_processor")
     dt_phys = kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer"))
@@ -60,8 +64,28 @@ def setup_arch(kernel: Kernel) -> None:
     arm_memblock_init(kernel, machine_reserve)
     kernel.stage("arm_memblock_init")
     adjust_lowmem_bounds(kernel)  # memory may have been removed
-    paging_init(kernel)
+    paging_init(kernel, machine_map_io)
     kernel.stage("paging_init")
+    if kernel.profile.boot_sizes is not None:
+        request_standard_resources(kernel, kernel.profile.boot_sizes)
+        unflatten_device_tree(kernel)
+        arm_dt_init_cpu_maps(kernel)
+        if not is_smp(kernel):
+            kernel.pr_info("CPU: All CPU(s) started in SVC mode.")  # hyp_mode_check()
+        reserve_crashkernel(kernel)
+        machine_init_early(kernel)
+
+
+def request_standard_resources(kernel: Kernel, sizes: BootSizes) -> None:
+    """A struct resource for each bank, for /proc/iomem."""
+    for start, end in list(kernel.memblock.for_each_mem_range()):
+        kernel.memblock_alloc(
+            sizes.resource,
+            kernel.memblock.features.smp_cache_bytes,
+            f"struct resource of System RAM {start:#010x}-{end - 1:#010x}",
+            caller="setup_arch",
+            says="request_standard_resources",
+        )
 
 
 def setup_processor(kernel: Kernel) -> None:

@@ -1,0 +1,118 @@
+"""Per-cpu areas: one unit for each possible CPU, and what keeps track of them.
+
+Linux: mm/percpu.c (pcpu_embed_first_chunk, pcpu_setup_first_chunk), as setup_per_cpu_areas() there
+starts it on ARM: one group, allocations of pages. Of the data structures only the memory is taken.
+"""
+
+from __future__ import annotations
+
+from bootsim.errors import KernelPanic
+from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.memory import PAGE_SIZE, pfn_down, round_up
+from bootsim.kernel.profile import BootSizes
+
+PCPU_MIN_ALLOC_SIZE = 4  # include/linux/percpu.h
+PCPU_MIN_UNIT_SIZE = 32 << 10
+_PCPU_SLOT_BASE_SHIFT = 5  # mm/percpu.c
+_POINTER = 4
+_LIST_HEAD = 8
+_U32_MASK = 0xFFFFFFFF
+
+
+def setup_per_cpu_areas(kernel: Kernel) -> None:
+    """Take a unit for each possible CPU: static data, the modules' reserve, dynamic room."""
+    sizes = kernel.profile.boot_sizes
+    if sizes is not None:
+        pcpu_embed_first_chunk(kernel, sizes)
+
+
+def pcpu_embed_first_chunk(kernel: Kernel, sizes: BootSizes) -> None:
+    """The units in one piece of lowmem, as near to the DMA zone's end or above as can be."""
+    memblock, caller = kernel.memblock, "pcpu_embed_first_chunk"
+    align = memblock.features.smp_cache_bytes
+    reserved, static = sizes.percpu_module_reserve, sizes.percpu_static
+    size_sum = round_up(static + reserved + sizes.percpu_dynamic_reserve, PAGE_SIZE)
+    dynamic = size_sum - static - reserved
+    unit = max(size_sum, PCPU_MIN_UNIT_SIZE)
+    cpus = sorted(kernel.possible_cpus)
+
+    alloc_info = memblock.alloc(PAGE_SIZE, PAGE_SIZE, caller=caller)
+    areas = memblock.alloc(PAGE_SIZE, align, caller=caller) if alloc_info else 0
+    if not areas:
+        raise KernelPanic.panic("Failed to initialize percpu areas.")
+    goal = _max_dma_address(kernel)
+    base = memblock.alloc_from(len(cpus) * unit, PAGE_SIZE, goal, caller=caller)
+    if not base:
+        raise KernelPanic.panic("Failed to initialize percpu areas.")
+    phys = kernel.virt_to_phys(base)
+    for number, cpu in enumerate(cpus):
+        start = phys + number * unit
+        kernel.use(start, size_sum, f"per-cpu area of CPU {cpu}")
+        memblock.phys_free(start + size_sum, unit - size_sum, caller=caller)
+    kernel.pr_info(
+        f"percpu: Embedded {pfn_down(size_sum)} pages/cpu s{static} r{reserved} d{dynamic} u{unit}"
+    )
+    _setup_first_chunk(kernel, sizes, dynamic, unit)
+    for virt in (alloc_info, areas):
+        memblock.phys_free(kernel.virt_to_phys(virt), PAGE_SIZE, caller=caller)
+
+
+def _max_dma_address(kernel: Kernel) -> int:
+    """__pa(MAX_DMA_ADDRESS), arch/arm/include/asm/dma.h."""
+    size = kernel.machine_desc.dma_zone_size if kernel.machine_desc is not None else 0
+    if size and size < (1 << 32) - kernel.profile.layout.page_offset:
+        return kernel.phys_offset + size & _U32_MASK
+    return kernel.virt_to_phys(_U32_MASK) & _U32_MASK
+
+
+def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int) -> None:
+    """pcpu_setup_first_chunk(): maps of units and groups, slots, and the first two chunks."""
+    align = kernel.memblock.features.smp_cache_bytes
+    cpus = sorted(kernel.possible_cpus)
+
+    def alloc(size: int, what: str, caller: str = "pcpu_setup_first_chunk") -> None:
+        kernel.memblock_alloc(size, align, f"percpu: {what}", caller=caller, says=caller)
+
+    alloc(_POINTER, "group offsets")
+    alloc(_POINTER, "group sizes")
+    alloc((cpus[-1] + 1) * _POINTER, "unit map")  # nr_cpu_ids
+    alloc((cpus[-1] + 1) * _POINTER, "unit offsets")
+    for line in _dump_alloc_info(sizes, dynamic, unit, cpus):
+        kernel.pr_debug(line)
+    slots = max(unit.bit_length() - _PCPU_SLOT_BASE_SHIFT + 2, 1) + 4
+    alloc(slots * _LIST_HEAD, "slots")
+    static = round_up(sizes.percpu_static, PCPU_MIN_ALLOC_SIZE)
+    dynamic -= static - sizes.percpu_static
+    reserved = sizes.percpu_module_reserve
+    for name, start, size in (
+        ("reserved", static, reserved),
+        ("dynamic", static + reserved, dynamic),
+    ):
+        if not size:
+            continue
+        region = round_up(start % PAGE_SIZE + size, PAGE_SIZE)
+        pages, bits = region // PAGE_SIZE, region // PCPU_MIN_ALLOC_SIZE
+        caller = "pcpu_alloc_first_chunk"
+        alloc(sizes.pcpu_chunk + _bitmap(pages), f"{name} chunk", caller)
+        alloc(_bitmap(bits), f"{name} chunk's allocations", caller)
+        alloc(_bitmap(bits + 1), f"{name} chunk's bounds", caller)
+        alloc(pages * sizes.pcpu_block_md, f"{name} chunk's blocks", caller)
+
+
+def _bitmap(bits: int) -> int:
+    """Bytes of a bitmap, in whole words."""
+    return round_up(bits, 32) // 8
+
+
+def _dump_alloc_info(sizes: BootSizes, dynamic: int, unit: int, cpus: list[int]) -> list[str]:
+    """pcpu_dump_alloc_info() for one group with one unit to an allocation."""
+    cpu_width = len(str(len(cpus)))
+    per_line = max(60 // (cpu_width + 1 + 1 + 3), 1)
+    per_line = 1 << per_line.bit_length() - 1
+    units = [f"[0] {cpu:0{cpu_width}d} " for cpu in cpus]
+    head = (
+        f"pcpu-alloc: s{sizes.percpu_static} r{sizes.percpu_module_reserve} d{dynamic} u{unit}"
+        f" alloc={unit // PAGE_SIZE}*{PAGE_SIZE}"
+    )
+    lines = [units[at : at + per_line] for at in range(0, len(units), per_line)]
+    return [head, *("pcpu-alloc: " + "".join(line) for line in lines)]
