@@ -137,6 +137,29 @@ def score_fate(score: Score, boot: RealBoot, outcome: Outcome) -> None:
     score.add(same, 1, f"{boot.name}: really {boot.fate}, in the model {error or fate}")
 
 
+def score_events(score: Score, boot: RealBoot, outcome: Outcome) -> None:
+    """What was asked of memblock from memblock=debug on, in order: function, range or request."""
+    real, model = list(_events(boot.record["log"])), list(_events(outcome.log))
+    difference = unified_diff(real, model, "real", "model", lineterm="", n=0)
+    score.add(real == model, 1, "\n".join([f"{boot.name}:", *difference]))
+
+
+def score_memory_line(score: Score, boot: RealBoot, outcome: Outcome) -> None:
+    """All numbers of the "Memory:" line."""
+    real = boot.record["memory_line"]
+    model = next((line for line in outcome.log if line.startswith("Memory: ")), outcome.error)
+    score.add(model == real, 1, f"{boot.name}: really {real}\n  in the model {model}")
+
+
+def _events(log: Any) -> Iterator[str]:
+    """The lines of memblock=debug without their caller, whose name is the compiler's choice."""
+    for line in log:
+        if line.startswith(("memblock_", "   memblock_")):
+            yield line.rpartition(" ")[0]
+        elif line.startswith("memblock: "):
+            yield line
+
+
 def _to_the_dump(log: Any) -> Iterator[str]:
     lines = [re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", line) for line in log]
     dump = next((n for n, line in enumerate(lines) if line == "MEMBLOCK configuration:"), None)

@@ -21,12 +21,14 @@ from tests.real_boots import (
     Score,
     directories,
     real_boots,
+    score_events,
     score_fate,
     score_lines,
+    score_memory_line,
     score_regions,
 )
 
-LINES_WANTED = 98.0  # per cent
+LINES_WANTED, EVENTS_WANTED = 98.0, 95.0  # per cent
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -46,6 +48,12 @@ def boots(directory: Path) -> list[RealBoot]:
 @pytest.fixture(scope="module")
 def at_the_dump(boots: list[RealBoot]) -> list[Outcome]:
     return run_tasks([boot.task(until="arm_memblock_init") for boot in boots])
+
+
+@pytest.fixture(scope="module")
+def to_the_end(boots: list[RealBoot]) -> list[tuple[RealBoot, Outcome]]:
+    known = [boot for boot in boots if boot.fate != DUMP]
+    return list(zip(known, run_tasks([boot.task() for boot in known]), strict=True))
 
 
 @pytest.fixture
@@ -75,14 +83,26 @@ def test_lines_up_to_the_dump(
     assert score.percent >= LINES_WANTED, score.explained()
 
 
-def test_how_boots_end(boots: list[RealBoot], summary: list[str]) -> None:
-    known = [boot for boot in boots if boot.fate != DUMP]
+def test_how_boots_end(to_the_end: list[tuple[RealBoot, Outcome]], summary: list[str]) -> None:
     dying, living = Score("panics and faults"), Score("boots that come through")
-    for boot, outcome in zip(known, run_tasks([b.task() for b in known]), strict=True):
+    for boot, outcome in to_the_end:
         score_fate(living if boot.fate == MEMORY_LINE else dying, boot, outcome)
     summary[-1] += f" {dying}, {living}"
     for score in (dying, living):
         assert score.right == score.total, score.explained()
+
+
+def test_memblock_to_the_handover(
+    to_the_end: list[tuple[RealBoot, Outcome]], summary: list[str]
+) -> None:
+    events, line = Score("memblock's events"), Score("numbers of the Memory: line")
+    for boot, outcome in to_the_end:
+        if boot.fate == MEMORY_LINE:
+            score_events(events, boot, outcome)
+            score_memory_line(line, boot, outcome)
+    summary[-1] += f" {events}, {line}"
+    for score in (events, line):
+        assert score.percent >= EVENTS_WANTED, score.explained()
 
 
 @pytest.mark.parametrize("name", ["vexpress-grid", "boards"])
@@ -101,6 +121,36 @@ def one() -> tuple[RealBoot, Outcome]:
     boots = real_boots(REAL_BOOTS / "vexpress-grid")
     boot = next(boot for boot in boots if boot.name == "rm_140")
     return boot, run_task(boot.task())
+
+
+@pytest.fixture(scope="module")
+def living() -> tuple[RealBoot, Outcome]:
+    boot = real_boots(REAL_BOOTS / "boards")[0]
+    return boot, run_task(boot.task())
+
+
+def test_what_is_right_to_the_handover_is_noticed(living: tuple[RealBoot, Outcome]) -> None:
+    for compare in (score_events, score_memory_line):
+        score = Score("")
+        compare(score, *living)
+        assert (score.right, score.total, score.misses) == (1, 1, [])
+
+
+def test_what_is_wrong_to_the_handover_is_noticed(living: tuple[RealBoot, Outcome]) -> None:
+    boot, outcome = living
+    number = next(n for n, line in enumerate(outcome.log) if line.startswith("memblock_phys_free"))
+    before, line, after = outcome.log[:number], outcome.log[number], outcome.log[number + 1 :]
+    for compare, log in (
+        (score_events, before + after),
+        (score_events, (*before, line, line, *after)),
+        (score_events, (*before, line.replace("-0x", "-0x1"), *after)),
+        (score_memory_line, before),
+        (score_memory_line, (*before, boot.record["memory_line"].replace("K/", "1K/"))),
+    ):
+        score = Score("")
+        compare(score, boot, replace(outcome, log=log))
+        assert (score.right, score.total, len(score.misses)) == (0, 1, 1)
+        assert boot.name in score.misses[0]
 
 
 def test_what_is_right_is_noticed(one: tuple[RealBoot, Outcome]) -> None:
