@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from bootsim.devicetree.board import whole_pages
 from bootsim.errors import BootsimError, DeviceTreeError
-from bootsim.kernel.devtree import first_cpu_hwid
+from bootsim.kernel.devtree import lowest_cpu_hwid
 from bootsim.kernel.kernel import Kernel, ProcessorRegisters
 from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
 from bootsim.kernel.log import log_lines
@@ -164,7 +164,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
         profile,
         Trace(),
         phys_offset=placement.phys_offset,
-        registers=replace(_CORTEX_A9, hwid=first_cpu_hwid(Fdt(dtb))),
+        registers=replace(_CORTEX_A9, hwid=lowest_cpu_hwid(Fdt(dtb))),
         until=task.until,
     )
 

@@ -23,10 +23,10 @@ def boot_cpu_hwid(kernel: Kernel) -> int:
     return registers.mpidr & MPIDR_HWID_BITMASK if is_smp(kernel) else 0
 
 
-def first_cpu_hwid(fdt: Fdt) -> int:
-    """The id of the tree's first CPU, as a machine would have it; 0 without any."""
+def lowest_cpu_hwid(fdt: Fdt) -> int:
+    """The id that the CPU which boots has on a machine made for the tree; 0 without any."""
     cpus = next((node for node in fdt.root.children if node.name == "cpus"), None)
-    hwid = next((of_get_cpu_hwid(cpu) for cpu in cpu_nodes(cpus)), 0)
+    hwid = min((of_get_cpu_hwid(cpu) for cpu in cpu_nodes(cpus)), default=0)
     return hwid if hwid <= MPIDR_HWID_BITMASK else 0
 
 
