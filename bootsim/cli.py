@@ -46,7 +46,7 @@ _PROFILE_OPTION = click.option(
     "--profile",
     default="linux-5.0",
     show_default=True,
-    help="Kernel to model: a profile's name or a .toml file.",
+    help="Kernel to model: linux-5.0, linux-6.1-armmp or a .toml file.",
 )
 _SYMBOL_OPTION = click.option(
     "--symbol",
@@ -109,7 +109,8 @@ def cli() -> None:
     bootsim boot --append memblock=debug    the log of a boot, up to the buddy allocator
     bootsim inspect map                     who owns which piece of RAM
     bootsim inspect regions --at cmd_line   memblock's tables, early in the boot
-    bootsim replay driver.py                run a debug driver in the middle of setup_arch()
+    bootsim replay driver.c                 run a debug driver in the middle of setup_arch()
+    bootsim boot --profile linux-6.1-armmp --dtb board.dtb      what Debian's kernel does there
     """
 
 
