@@ -40,7 +40,9 @@ ROOMS = {
         "simulate",
     },
     "selftest": {"errors", "trace", "machine", "kernel", "driver", "guest", "simulate"},
+    "cli_options": {"errors", "numbers"},
     "cli": {
+        "cli_options",
         *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
         *("driver", "guest", "simulate", "views", "selftest"),
     },
@@ -53,7 +55,7 @@ DOORS = {
     "devicetree": {"devicetree"},
     "pcpp": {"devicetree"},
     "elftools": {"guest/elf.py", "guest/dwarf.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py", "cli_options.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
