@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from bootsim.errors import BootsimError
 from bootsim.guest.dwarf import DebugInfo
 from bootsim.guest.module import Module, PlacedSymbol
-from bootsim.guest.stubs import KernelSymbols
+from bootsim.guest.stubs import STUB_SIZE, KernelSymbols
 from bootsim.machine.cpu import Cpu
 
 _LR, _PC = 14, 15
@@ -48,7 +48,7 @@ class Kallsyms:
         if found is None:
             return None
         name, start = found
-        return PlacedSymbol(start, 8, name, is_function=True, is_local=False)
+        return PlacedSymbol(start, STUB_SIZE, name, is_function=True, is_local=False)
 
     def source_line(self, address: int) -> str:
         """`file.c:12` for code at `address`, or nothing."""

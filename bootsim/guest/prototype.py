@@ -66,9 +66,8 @@ _FUNCTION_POINTER = re.compile(r"\(\*(?P<name>\w+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its C type, its name, and how it travels."""
+    """One parameter: its name, and how it travels."""
 
-    type: str
     name: str
     kind: Kind
 
@@ -120,12 +119,12 @@ def _split(parameters: str) -> list[str]:
 def _parameter(text: str, function: str) -> Parameter:
     pointer = _FUNCTION_POINTER.search(text)
     if pointer:
-        return Parameter(text, pointer["name"], Kind.POINTER)
+        return Parameter(pointer["name"], Kind.POINTER)
     match = _DECLARATOR.match(text)
     if match is None:
         raise BootsimError(f"'{text}' in '{function}' is no parameter")
     type_ = match["type"] + ("*" if text.endswith("[]") else "")
-    return Parameter(type_.strip(), match["name"], _kind(type_, function))
+    return Parameter(match["name"], _kind(type_, function))
 
 
 def _kind(type_: str, function: str) -> Kind:

@@ -10,7 +10,7 @@ from bootsim.guest.relocate import Target
 
 _BX_LR = 0xE12FFF1E  # ARM ARM DDI 0406C, A8.8.27
 _THUMB_TO_ARM = 0x46C04778  # bx pc; nop: on to the ARM code right behind
-_STUB_SIZE = 8
+STUB_SIZE = 8
 _ALIGN = 32
 
 
@@ -41,14 +41,14 @@ class KernelSymbols:
         self.start = start
         self.traps_end = start + 4 * len(exports)
         self._stubs = -(-self.traps_end // 8) * 8
-        self.end = -(-(self._stubs + _STUB_SIZE * len(exports)) // _ALIGN) * _ALIGN
+        self.end = -(-(self._stubs + STUB_SIZE * len(exports)) // _ALIGN) * _ALIGN
 
     def code(self) -> bytes:
         """What lies from `start` to `end`."""
         code = bytearray(_BX_LR.to_bytes(4, "little") * len(self.names))
         code += bytes(self._stubs - self.traps_end)
         for number in range(len(self.names)):
-            branch = self._stubs + _STUB_SIZE * number + 4
+            branch = self._stubs + STUB_SIZE * number + 4
             offset = self.start + 4 * number - (branch + 8)
             code += struct.pack("<II", _THUMB_TO_ARM, 0xEA000000 | offset >> 2 & 0xFFFFFF)
         return bytes(code)
@@ -57,14 +57,14 @@ class KernelSymbols:
         """Where the kernel has `name`; None if it has not."""
         number = self._numbers.get(name)
         if number is not None:
-            stub = self._stubs + _STUB_SIZE * number
+            stub = self._stubs + STUB_SIZE * number
             return Target(stub + 4, thumb=False, thumb_entry=stub)
         address = self.data.get(name)
         return None if address is None else Target(address, thumb=False)
 
     def addresses(self) -> dict[str, int]:
         """The address of each function and object, as a linker needs them."""
-        stubs = {name: self._stubs + _STUB_SIZE * i + 4 for name, i in self._numbers.items()}
+        stubs = {name: self._stubs + STUB_SIZE * i + 4 for name, i in self._numbers.items()}
         return {**stubs, **self.data}
 
     def function_at(self, address: int) -> tuple[str, int] | None:
@@ -72,7 +72,7 @@ class KernelSymbols:
         if self.start <= address < self.traps_end:
             number = (address - self.start) // 4
             return self.names[number], self.start + 4 * number
-        number, offset = divmod(address - self._stubs, _STUB_SIZE)
+        number, offset = divmod(address - self._stubs, STUB_SIZE)
         if 0 <= number < len(self.names):
             return self.names[number], address - offset
         return None

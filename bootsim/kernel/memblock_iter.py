@@ -210,11 +210,10 @@ class MemblockIterators(MemblockQueries):
 
         Of all nodes when `nid` is MAX_NUMNODES or left out.
         """
-        found = self.next_mem_pfn_range(-1, self.max_numnodes if nid is None else nid)
-        while found is not None:
+        wanted, index = self.max_numnodes if nid is None else nid, -1
+        while found := self.next_mem_pfn_range(index, wanted):
             index, start, end, node = found
             yield start, end, node
-            found = self.next_mem_pfn_range(index, self.max_numnodes if nid is None else nid)
 
     def next_mem_pfn_range(self, idx: int, nid: int) -> tuple[int, int, int, int] | None:
         """__next_mem_pfn_range(): the region behind region `idx` that holds whole pages of node
