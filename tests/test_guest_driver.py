@@ -476,6 +476,24 @@ def test_pages_after_the_handover(replay: Replay) -> None:
     assert taken[-1].caller.startswith("debug_it+0x")
 
 
+@pytest.mark.parametrize(("api", "hole"), [("5.0", 0), ("6.1", 1)])
+def test_pfn_valid(replay: Replay, api: str, hole: int) -> None:
+    """A hole of one page has no struct page by 5.0's rule, and has one by 6.1's."""
+    boot = replay(
+        """
+        int debug_it(void)
+        {
+            memblock_remove(0x70000000, 0x1000);
+            pr_info("%d %d %d %d\\n", pfn_valid(0x60000), pfn_valid(0x70000), pfn_valid(0xa0000),
+                    pfn_valid(0x160000));
+            return 0;
+        }
+        """,
+        api=api,
+    )
+    said(boot, f"1 {hole} 0 0")
+
+
 def test_no_pages_before_there_are_zones(replay: Replay) -> None:
     with pytest.raises(KernelPanic, match="no zones before bootmem_init"):
         replay("int debug_it(void) { return __get_free_page(GFP_KERNEL); }")

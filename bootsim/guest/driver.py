@@ -28,7 +28,6 @@ from bootsim.kernel.vsprintf import VsprintfFeatures
 from bootsim.machine.cpu import Cpu
 
 _FIRST_STAGE = next(iter(STAGES))
-_VSPRINTF = {"5.0": VsprintfFeatures.linux_5_0, "6.1": VsprintfFeatures.linux_6_1}
 _PAGE_SIZE_MEMCG = 36  # bytes: a struct page with mem_cgroup, include/linux/mm_types.h
 _FILE_MAX = 64 << 20  # bytes
 _STUBS_OFFSET = 0x8000  # from _stext: behind the firmware's text
@@ -92,7 +91,7 @@ class Program:
             *(kernel.cpu, kernel.memblock, self.kernel_symbols),
             kernel=kernel,
             budget=budget,
-            vsprintf=_VSPRINTF[kernel.profile.features.printk](),
+            vsprintf=VsprintfFeatures.of_linux(kernel.profile.features.printk),
             tmp_cmdline=self._tmp_cmdline,
         )
         for module in self.modules:

@@ -14,6 +14,7 @@ from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.free_area_init import free_area_init
 from bootsim.kernel.kernel import Kernel, weakly
+from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
 from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
@@ -216,6 +217,14 @@ def _clipped(ranges: list[PfnRange], start: int, end: int) -> Iterator[PfnRange]
     for low, high in ranges:
         if max(low, start) < min(high, end):
             yield PfnRange(max(low, start), min(high, end))
+
+
+def pfn_valid(memblock: Memblock, pfn: int) -> bool:
+    """Whether `pfn` has a struct page, as 6.1 has it: memory lies in its pageblock."""
+    if pfn > U32_MASK >> PAGE_SHIFT:
+        return False
+    block = PAGE_SIZE << (memblock.features.max_order - 1)
+    return memblock.overlaps_region(memblock.memory, (pfn << PAGE_SHIFT) & -block, block)
 
 
 def mem_init(kernel: Kernel) -> None:

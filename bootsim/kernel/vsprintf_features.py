@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from bootsim.kernel.mmflags import GFP_FLAG_NAMES_6_1, VMA_FLAG_NAMES_6_1, FlagNames
 
@@ -99,6 +99,11 @@ class VsprintfFeatures:
     time_separator: bool = True  # %pt[RT]s, a space between date and time: 5.14
     page_flag_fields: bool = True  # %pGp shows the number and the zone: 5.13
     escapes_quotes: bool = True  # %pEc escapes double quotes: 5.15
+
+    @classmethod
+    def of_linux(cls, version: Literal["5.0", "6.1"]) -> VsprintfFeatures:
+        """Those of a kernel whose profile has this for `printk`."""
+        return cls.linux_5_0() if version == "5.0" else cls.linux_6_1()
 
     @classmethod
     def linux_6_1(cls) -> VsprintfFeatures:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bootsim.errors import KernelPanic
 from bootsim.guest.exports import Export
 from bootsim.kernel.early_ioremap import early_ioremap, early_iounmap, early_memremap
-from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
+from bootsim.kernel.init import pfn_valid
+from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.kernel.page_alloc import Gfp
 
 if TYPE_CHECKING:
@@ -75,12 +76,7 @@ def _pfn_valid_5_0(guest: Guest, pfn: int) -> bool:
 
 
 def _pfn_valid(guest: Guest, pfn: int) -> bool:
-    """Whether `pfn` has a struct page: memory lies in its pageblock."""
-    if pfn > _U32 >> PAGE_SHIFT:
-        return False
-    block = PAGE_SIZE << (guest.memblock.features.max_order - 1)
-    memblock = guest.memblock
-    return memblock.overlaps_region(memblock.memory, (pfn << PAGE_SHIFT) & -block, block)
+    return pfn_valid(guest.memblock, pfn)
 
 
 def _early_memremap(guest: Guest, phys: int, size: int) -> int:
