@@ -44,3 +44,17 @@ def need_directory(variable: str, what: str) -> Path:
     if not value or not Path(value).is_dir():
         missing(f"needs {what}: set {variable} to its directory")
     return Path(value)
+
+
+def need_kernel() -> Path:
+    """Debian's ARM kernel: BOOTSIM_KERNEL names it, or its package lies around BOOTSIM_DTBS."""
+    value = os.environ.get("BOOTSIM_KERNEL")
+    if value and Path(value).is_file():
+        return Path(value)
+    trees = os.environ.get("BOOTSIM_DTBS")
+    if trees and Path(trees).is_dir():
+        release = Path(trees).resolve().name.removeprefix("linux-image-")
+        kernel = Path(trees).resolve().parents[2] / "boot" / f"vmlinuz-{release}"
+        if kernel.is_file():
+            return kernel
+    missing("needs Debian's ARM kernel: set BOOTSIM_KERNEL to its vmlinuz")
