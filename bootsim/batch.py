@@ -22,7 +22,7 @@ from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.loader import Placement, Wishes, place
+from bootsim.loader import KernelSpace, Placement, Wishes, place
 from bootsim.machine.firmware import MACHINE_TYPE_DT, PG_DIR_SIZE
 from bootsim.machine.memory import PhysMemory, Range
 from bootsim.trace import BootStopped, Trace
@@ -151,7 +151,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
     memory = PhysMemory(banks)
     placement = place(
         memory,
-        profile,
+        KernelSpace.of(profile),
         dtb=dtb,
         name=task.name,
         cmdline=task.cmdline,

@@ -37,6 +37,25 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelSpace:
+    """What a kernel asks of the boot loader, in bytes.
+
+    It lies `text_offset` above the base of RAM and takes `size`, .bss included. `checks_mem_start`:
+    its decompressor looks for that base in the device tree (since 5.12).
+    """
+
+    text_offset: int
+    size: int
+    checks_mem_start: bool
+
+    @classmethod
+    def of(cls, profile: Profile) -> KernelSpace:
+        """What the kernel of `profile` asks for."""
+        offset = profile.symbols["_text"] - profile.layout.page_offset
+        return cls(offset, profile.image_size, profile.features.checks_mem_start)
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """Where things are, physical addresses in bytes; `initrd` is None if there is none."""
 
@@ -46,31 +65,9 @@ class Placement:
     initrd: Range | None
 
 
-def load(
-    machine: Machine,
-    profile: Profile,
-    *,
-    dtb: bytes,
-    name: str,
-    cmdline: str | None,
-    initrd: bytes | None,
-    wishes: Wishes,
-) -> Placement:
-    """Put `initrd` and the blob `dtb` into the machine's RAM: see place()."""
-    return place(
-        machine.memory,
-        profile,
-        dtb=dtb,
-        name=name,
-        cmdline=cmdline,
-        initrd=initrd,
-        wishes=wishes,
-    )
-
-
 def place(
     memory: PhysMemory,
-    profile: Profile,
+    space: KernelSpace,
     *,
     dtb: bytes,
     name: str,
@@ -82,8 +79,8 @@ def place(
 
     Raises BootsimError, in one line, for what does not fit or would lie over something else.
     """
-    base = _phys_offset(memory, profile, dtb, wishes.phys_offset, name)
-    kernel = Range(profile.linear(base).virt_to_phys(profile.symbols["_text"]), profile.image_size)
+    base = _phys_offset(memory, space, dtb, wishes.phys_offset, name)
+    kernel = Range(base + space.text_offset, space.size)
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
     taken = [
@@ -146,14 +143,14 @@ def load_kernel(machine: Machine, profile: Profile, placement: Placement) -> Fir
 
 
 def _phys_offset(
-    memory: PhysMemory, profile: Profile, dtb: bytes, asked: int | None, name: str
+    memory: PhysMemory, space: KernelSpace, dtb: bytes, asked: int | None, name: str
 ) -> int:
     """Where RAM begins for the kernel: as asked, or where the kernel puts itself.
 
-    That is up to its decompressor, if it looks into the tree (feature `checks_mem_start`), with the
+    That is up to its decompressor, if it looks into the tree (`checks_mem_start`), with the
     zImage where QEMU loads it; else the first bank that has room for it.
     """
-    need = profile.layout.text_offset + profile.image_size
+    need = space.text_offset + space.size
     if asked is not None:
         if asked % PMD_SIZE:
             raise BootsimError(f"--phys-offset {asked:#x} is not a multiple of 2 MiB")
@@ -162,7 +159,7 @@ def _phys_offset(
                 f"--phys-offset {asked:#x}: no bank holds the kernel's {need:#x} bytes there"
             )
         return asked
-    if profile.features.checks_mem_start:
+    if space.checks_mem_start:
         pc = memory.banks[0].base + _KERNEL_LOAD_ADDR
         base = fdt_check_mem_start(mem_start_of(pc), Fdt(dtb))
         if not memory.contains(base, need):

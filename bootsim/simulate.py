@@ -6,32 +6,24 @@ the firmware runs on the emulated CPU up to start_kernel; from there the model k
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from bootsim.devicetree.board import Board
 from bootsim.driver import Driver, hooks
 from bootsim.errors import BootsimError
+from bootsim.inputs import FilePath, console_uart, read_content, read_tree
 from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.loader import Wishes, load, load_kernel, stack_guard
+from bootsim.loader import KernelSpace, Wishes, load_kernel, place, stack_guard
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory
-from bootsim.resources import resource_path
 from bootsim.trace import BootStopped, Note, Trace
-
-FilePath = str | os.PathLike[str]
-
-_BLOB_MAX = 64 << 20  # bytes; the largest of Debian's trees has 150 KB
-BUILTIN_BOARD = "vexpress-v2p-ca9"  # dts/: its source, and what that compiles to
 
 
 class Boot:
@@ -62,25 +54,15 @@ class Boot:
 
         `name` stands for the blob in messages; `progress` is told now and then what takes long.
         """
-        if dtb is not None and dts is not None:
-            raise BootsimError("give either a device tree blob or its source, not both")
         if isinstance(until, str) and until not in STAGES:
             raise BootsimError(f"no stage '{until}': there are {', '.join(STAGES)}")
         if until is not None and isinstance(until, int) and until < 0:
             raise BootsimError(f"event {until}: events are numbered from 0")
         self.profile = load_profile(profile) if isinstance(profile, str) else profile
-        if dts is not None:
-            from bootsim.devicetree.source import compile_dts  # noqa: PLC0415 - 15 ms
-
-            blob, self.name = compile_dts(Path(dts)), name or Path(dts).name
-        elif dtb is not None:
-            blob, self.name = _content(dtb, _BLOB_MAX), name or _name_of(dtb)
-        else:
-            blob = resource_path("dts", f"{BUILTIN_BOARD}.dtb").read_bytes()
-            self.name = name or f"{BUILTIN_BOARD}.dtb"
+        blob, self.name = read_tree(dtb, dts, name)
         self.board = Board.from_blob(blob, self.name)
-        self._loader_notes: list[str] = []
-        self.machine = Machine(self.board.ram_banks(), uart_base=self._uart(), fill=ram_fill)
+        uart, self._loader_notes = console_uart(self.board)
+        self.machine = Machine(self.board.ram_banks(), uart_base=uart, fill=ram_fill)
         for address, mask in bad_ram:
             self._add_bad_cell(address, mask)
         self._progress = progress
@@ -89,13 +71,15 @@ class Boot:
             self._loader_notes.append(
                 f"the command line has {len(cmdline)} characters: the kernel keeps {limit - 1}"
             )
-        self.placement = load(
-            self.machine,
-            self.profile,
+        self.placement = place(
+            self.machine.memory,
+            KernelSpace.of(self.profile),
             dtb=blob,
             name=self.name,
             cmdline=cmdline,
-            initrd=_content(initrd, self.machine.memory.size) if initrd is not None else None,
+            initrd=None
+            if initrd is None
+            else read_content(initrd, self.machine.memory.size),
             wishes=Wishes(phys_offset, dtb_addr, initrd_addr),
         )
         self.firmware = load_kernel(self.machine, self.profile, self.placement)
@@ -210,41 +194,12 @@ class Boot:
 
     # What it is built of.
 
-    def _uart(self) -> int | None:
-        """The console's PL011, unless the tree has RAM at its address."""
-        for base in self.board.uarts:
-            if base % PAGE_SIZE:
-                why = "does not begin at a page"
-            elif any(bank.base <= base < bank.end for bank in self.board.ram_banks()):
-                why = "lies in RAM, or in a page of it"
-            else:
-                return base
-            self._loader_notes.append(f"the PL011 at {base:#010x} {why}: it is left out")
-        return None
-
     def _add_bad_cell(self, address: int, mask: int) -> None:
         if not self.machine.memory.contains(address):
             raise BootsimError(f"bad cell at {address:#010x}: there is no RAM")
         if not 1 <= mask <= 0xFF:
             raise BootsimError(f"bad cell at {address:#010x}: mask {mask:#x} is not 1 to 0xff")
         self.machine.memory.bad_cells.append((address, mask))
-
-
-def _content(source: bytes | FilePath, limit: int) -> bytes:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    try:
-        with Path(source).open("rb") as file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
-            raise BootsimError(f"{Path(source)}: more than {limit} bytes do not fit")
-        return content
-    except OSError as error:
-        raise BootsimError(f"{Path(source)}: {error.strerror}") from error
-
-
-def _name_of(source: bytes | FilePath) -> str:
-    return "device tree" if isinstance(source, bytes | bytearray | memoryview) else str(source)
 
 
 def boot(

@@ -21,12 +21,18 @@ ROOMS = {
     "devicetree": {"errors", "machine"},
     "kernel": {"errors", "trace", "machine"},
     "loader": {"errors", "machine", "devicetree", "kernel"},
+    "inputs": {"errors", "resources", "devicetree", "kernel"},
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
     "driver": {"errors", "trace", "kernel"},
     "guest": {"errors", "trace", "machine", "kernel", "driver"},
+    "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
+    "realkernel": {
+        *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
+        *("inputs", "loader", "dmesg"),
+    },
     "simulate": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
-        *("loader", "driver"),
+        *("inputs", "loader", "driver"),
     },
     "views": {
         "errors",
