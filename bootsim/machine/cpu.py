@@ -75,12 +75,13 @@ _TLBIALL = (8, 0, 7, 0)
 # Exceptions as Unicorn's interrupt hook numbers them (QEMU, target/arm/cpu.h).
 _EXCP_PREFETCH_ABORT = 3
 _EXCP_DATA_ABORT = 4
+_EXCP_SMC = 13
 _EXCEPTIONS = {
     2: "SVC that nobody handles",
     7: "breakpoint instruction",
-    13: "SMC that nobody handles",
+    _EXCP_SMC: "SMC that nobody handles",
 }
-_AFTER_INSTRUCTION = {2, 13}  # these leave pc behind the instruction
+_AFTER_INSTRUCTION = {2, _EXCP_SMC}  # these leave pc behind the instruction
 
 # What a WFE or YIELD takes off the budget: they are met in loops that wait.
 _HINT_INSTRUCTIONS = 10_000
@@ -112,6 +113,8 @@ class Cpu:
         # remembers that it was stopped, and calls no more hooks of the run around them.
         self.return_address = _RETURN_ADDRESS
         self.devices = tuple(devices)
+        # What SMC and HVC call, with its arguments in the registers; they are faults without it.
+        self.firmware: Callable[[Cpu], None] | None = None
         self._traps: dict[tuple[int, int], TrapHandler] = {}
         self._error: BaseException | None = None
         self._end = _NOWHERE  # where the run ends
@@ -590,6 +593,10 @@ class Cpu:
         to be undefined in its own right. Returns whether to go on.
         """
         pc = self.pc
+        if self.firmware is not None and faults.at_hvc(self):
+            self.firmware(self)
+            self.set_register(15, pc + 4 | self.thumb)
+            return True
         if pc == self._stepping or not faults.behind_hint(self):
             raise faults.fault(self, "undefined instruction")
         self._hint = pc
@@ -605,6 +612,9 @@ class Cpu:
             return
         if number == _EXCP_DATA_ABORT:
             raise faults.data_abort(self)
+        if number == _EXCP_SMC and self.firmware is not None:
+            self.firmware(self)
+            return
         if number in _AFTER_INSTRUCTION:
             pc -= 2 if self.thumb else 4
         raise faults.fault(self, _EXCEPTIONS.get(number, f"exception {number}"), pc=pc)

@@ -108,6 +108,13 @@ def no_progress(cpu: Cpu) -> MachineFault | None:
     return None
 
 
+def at_hvc(cpu: Cpu) -> bool:
+    """Whether pc is at an HVC instruction (B9.3.4): a Cortex-A9 has none."""
+    code = _code(cpu, cpu.pc)
+    mask, wanted = (0xF000FFF0, 0x8000F7E0) if cpu.thumb else (0xFFF000F0, 0xE1400070)
+    return len(code) == 4 and int.from_bytes(code, "little") & mask == wanted
+
+
 def behind_hint(cpu: Cpu) -> bool:
     """Whether pc is right behind a WFE or YIELD."""
     return _previous_is(cpu, _HINTS_ARM, _HINTS_THUMB)
