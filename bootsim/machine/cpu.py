@@ -30,6 +30,7 @@ from bootsim.errors import BootsimError
 from bootsim.machine import faults, mmu
 from bootsim.machine.devices import Device, DeviceError
 from bootsim.machine.memory import PhysMemory
+from bootsim.machine.watch import Watch
 
 unicorn: Any = unicorn_package  # only parts of it are annotated
 
@@ -37,10 +38,9 @@ unicorn: Any = unicorn_package  # only parts of it are annotated
 DEFAULT_INSTRUCTIONS = 200_000_000
 DEFAULT_TIMEOUT = 60.0
 
-# A run is made of slices, so that signals (Ctrl-C) and the clock are looked at in between.
+# A counted run is made of slices, so that signals (Ctrl-C) and the clock are looked at in between.
 _SLICE_INSTRUCTIONS = 1_000_000  # about 4 ms, of code that is translated already
 _FIRST_SLICE_INSTRUCTIONS = 50_000  # a guest that has lost its way is found soon
-_SLICE_MICROSECONDS = 50_000
 _PAGE = 1 << 12
 _NOWHERE = 0xFFFFFFFF  # odd: no instruction's address
 
@@ -380,8 +380,9 @@ class Cpu:
 
         `max_instructions` counts guest instructions, `timeout` seconds, trap handlers included.
         None for the first: no counting, three to four times as fast, for long runs; a fault that a
-        device raises then gives an inexact pc, and a trap handler cannot run guest code. Raises
-        MachineFault, and whatever a handler raised.
+        device or the clock raises then gives an inexact pc, an endless loop ends by the clock
+        alone, and a trap handler cannot run guest code. Raises MachineFault, and whatever a
+        handler raised.
         """
         if pc is None:
             pc = self.pc | self.thumb
@@ -479,13 +480,15 @@ class Cpu:
             self._uc.ctl_flush_tb()
             self._counting = counting
         failure: Exception | None = None
+        watch: Watch | None = None
         self._depth += 1
         self._in_guest = True
         try:
             if instructions is not None:
                 self._uc.emu_start(pc, self._end, count=instructions)
-            else:
-                self._uc.emu_start(pc, self._end, timeout=_SLICE_MICROSECONDS)
+            else:  # in one go: Unicorn loses its place in code that a timer stops
+                with Watch(self._uc.emu_stop, self._deadline[0]) as watch:
+                    self._uc.emu_start(pc, self._end)
         except unicorn.UcError as error:
             failure = error
         finally:
@@ -503,6 +506,8 @@ class Cpu:
                 raise raised
             if failure is not None and self.pc != self._end:
                 raise faults.fault(self, str(failure))
+            if watch is not None and watch.interrupted:
+                raise faults.fault(self, "stopped by a signal")
         finally:
             del raised, failure  # an exception that its own frame knows keeps all of the machine
 

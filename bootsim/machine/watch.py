@@ -1,0 +1,61 @@
+"""Who looks at the clock and listens for Ctrl-C while the guest runs for long and no Python does."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+
+class Watch:
+    """For the time of a `with`: calls `stop`, once, when `deadline` passes or SIGINT comes.
+
+    `deadline` is of time.monotonic(). `timed_out` and `interrupted` tell why it was called. Python
+    runs a signal's handler only between two of its own instructions; the byte that it writes to its
+    wakeup file descriptor right away is what is waited for here. Signals reach the main thread
+    alone: elsewhere there is only the clock.
+    """
+
+    def __init__(self, stop: Callable[[], object], deadline: float) -> None:
+        self.timed_out = False
+        self.interrupted = False
+        self._stop = stop
+        self._deadline = deadline
+        self._on_main_thread = threading.current_thread() is threading.main_thread()
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Watch:
+        if self._on_main_thread:
+            self._previous = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._on_main_thread:
+            signal.set_wakeup_fd(self._previous)
+        self._mouth.close()  # which the watch hears as its end
+        self._thread.join()
+        self._ear.close()
+
+    def _watch(self) -> None:
+        while True:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self.timed_out = True
+                break
+            heard = b""
+            if select.select([self._ear], [], [], min(left, threading.TIMEOUT_MAX))[0]:
+                with contextlib.suppress(OSError):
+                    heard = self._ear.recv(64)
+                if not heard:
+                    return
+            if signal.SIGINT in heard:
+                self.interrupted = True
+                break
+        self._stop()
