@@ -17,9 +17,11 @@ from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
+from bootsim.kernel.memory import LinearMap
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
+from bootsim.kernel.setup import KERNEL_SECTIONS
 from bootsim.loader import KernelSpace, Wishes, load_kernel, place, stack_guard
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory
@@ -154,6 +156,17 @@ class Boot:
         return self.machine.memory
 
     @property
+    def linear(self) -> LinearMap:
+        """The kernel's linear map."""
+        return self.profile.linear(self.placement.phys_offset)
+
+    @property
+    def sections(self) -> list[tuple[str, int, int]]:
+        """The parts of the kernel that /proc/iomem names: name, physical start, end."""
+        address = self.started_kernel.pa_symbol
+        return [(name, address(start), address(end)) for name, start, end in KERNEL_SECTIONS]
+
+    @property
     def memblock(self) -> Memblock:
         return self.started_kernel.memblock
 
@@ -186,11 +199,7 @@ class Boot:
 
         Raises MemoryAccessError or TranslationFault where there is nothing.
         """
-        if not 0 <= address <= 0xFFFFFFFF:
-            raise BootsimError(f"address {address:#x} has more than 32 bits")
-        if virtual:
-            return self.machine.cpu.read(address, size)
-        return self.memory.read(address, size)
+        return self.machine.read(address, size, virtual=virtual)
 
     # What it is built of.
 

@@ -29,7 +29,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from bootsim.errors import BootsimError
 from bootsim.machine import faults, mmu
 from bootsim.machine.devices import Device, DeviceError
-from bootsim.machine.memory import PhysMemory
+from bootsim.machine.memory import ADDRESS_LIMIT, PhysMemory
 from bootsim.machine.watch import Watch
 
 unicorn: Any = unicorn_package  # only parts of it are annotated
@@ -139,6 +139,10 @@ class Cpu:
             self, _release, uc, self._hooks, self._mapped, self._shared
         )
         self._add_hooks()
+        filled = sum(bank.size for bank in memory) + sum(size for _, size, _ in self.devices)
+        self._hooks_misses = False
+        if filled < ADDRESS_LIMIT:
+            self._hook_misses()
         for base, size, device in self.devices:
             self._add_device(base, size, device)
 
@@ -151,6 +155,24 @@ class Cpu:
             cpu = _alive(ref)
             cpu._guard(cpu._on_exception, number)
 
+        def invalid_instruction(_uc: object, _data: object) -> bool:
+            cpu = _alive(ref)
+            return cpu._guard(cpu._on_undefined) is True
+
+        for kind, hook in (
+            (unicorn.UC_HOOK_INTR, interrupt),
+            (unicorn.UC_HOOK_INSN_INVALID, invalid_instruction),
+        ):
+            self._hooks.append(self._uc.hook_add(kind, hook))
+
+    def _hook_misses(self) -> None:
+        """Hear of accesses to what is not there, or is guarded.
+
+        Only where there may be any: with such a hook Unicorn takes three times as long, since no
+        access is made in translated code then.
+        """
+        ref = weakref.ref(self)
+
         def invalid_memory(
             _uc: object, kind: int, address: int, size: int, value: int, _data: object
         ) -> bool:
@@ -158,16 +180,9 @@ class Cpu:
             cpu._guard(cpu._on_unmapped, kind, address)
             return False
 
-        def invalid_instruction(_uc: object, _data: object) -> bool:
-            cpu = _alive(ref)
-            return cpu._guard(cpu._on_undefined) is True
-
-        for kind, hook in (
-            (unicorn.UC_HOOK_INTR, interrupt),
-            (unicorn.UC_HOOK_MEM_INVALID, invalid_memory),
-            (unicorn.UC_HOOK_INSN_INVALID, invalid_instruction),
-        ):
-            self._hooks.append(self._uc.hook_add(kind, hook))
+        if not self._hooks_misses:
+            self._hooks_misses = True
+            self._hooks.append(self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, invalid_memory))
 
     def _map_memory(self) -> None:
         """Share each bank with Unicorn, guarded pages apart: to protect a part of what it has
@@ -331,6 +346,7 @@ class Cpu:
         if any(low < end and phys < high for low, high, _ in self._guards):
             raise BootsimError(f"guard at {phys:#x} overlaps another")
         self._guards.append((phys, end, meaning))
+        self._hook_misses()
 
     # Traps.
 

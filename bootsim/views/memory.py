@@ -8,8 +8,8 @@ from typing import Any
 from bootsim.errors import BootsimError
 from bootsim.kernel.memblock_log import debugfs_lines
 from bootsim.machine.disasm import disassemble
-from bootsim.simulate import Boot
 from bootsim.views import View, size_text
+from bootsim.views.booted import Booted
 from bootsim.views.owners import FREE, Owned, owners_of, ownership
 
 Paint = Callable[[str, str], str]
@@ -29,7 +29,7 @@ _LETTERS = (
 _FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
 
 
-def regions(boot: Boot) -> View:
+def regions(boot: Booted) -> View:
     """memblock's two tables, each region with its size, flags and owners."""
     data: dict[str, Any] = {}
     lines: list[str] = []
@@ -55,7 +55,7 @@ def regions(boot: Boot) -> View:
     return View(data, lines)
 
 
-def debugfs(boot: Boot, table: str | None = None) -> View:
+def debugfs(boot: Booted, table: str | None = None) -> View:
     """/sys/kernel/debug/memblock/TABLE, or all of that directory (memblock_debug_show)."""
     memblock = boot.memblock
     tables = {"memory": memblock.memory, "reserved": memblock.reserved}
@@ -70,7 +70,7 @@ def debugfs(boot: Boot, table: str | None = None) -> View:
     return View(data, lines)
 
 
-def memory_map(boot: Boot, paint: Paint = lambda _letter, text: text) -> View:
+def memory_map(boot: Booted, paint: Paint = lambda _letter, text: text) -> View:
     """A picture of RAM: a strip to scale for each bank, then each piece with its owner.
 
     `paint(letter, text)` colours a piece of the picture.
@@ -104,7 +104,7 @@ def memory_map(boot: Boot, paint: Paint = lambda _letter, text: text) -> View:
     return View(data, lines)
 
 
-def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
+def hexdump(boot: Booted, address: int, length: int, *, virtual: bool) -> View:
     """`length` bytes at `address`, 16 a line; unreadable pages of a virtual range are an error."""
     _check_amount(length, _HEXDUMP_MAX, "bytes")
     content = boot.read(address, length, virtual=virtual)
@@ -123,7 +123,7 @@ def hexdump(boot: Boot, address: int, length: int, *, virtual: bool) -> View:
     return View({"address": address, "virtual": virtual, "bytes": content.hex()}, lines)
 
 
-def disasm(boot: Boot, address: int, count: int, *, virtual: bool) -> View:
+def disasm(boot: Booted, address: int, count: int, *, virtual: bool) -> View:
     """`count` ARM instructions at `address`."""
     _check_amount(count, _DISASM_MAX, "instructions")
     content = boot.read(address, 4 * count, virtual=virtual)
@@ -142,16 +142,12 @@ def _check_amount(asked: int, limit: int, what: str) -> None:
         raise BootsimError(f"{asked} {what} at once: {limit} at the most")
 
 
-def iomem(boot: Boot) -> View:
+def iomem(boot: Booted) -> View:
     """RAM in the form of /proc/iomem (arch/arm/kernel/setup.c request_standard_resources).
 
     Devices register theirs long after the handover.
     """
-    kernel = boot.started_kernel
-    inner = (
-        ("Kernel code", kernel.pa_symbol("_text"), kernel.pa_symbol("__init_begin")),
-        ("Kernel data", kernel.pa_symbol("_sdata"), kernel.pa_symbol("_end")),
-    )
+    inner = boot.sections
     lines: list[str] = []
     data: list[dict[str, object]] = []
     for region in boot.memblock.memory:

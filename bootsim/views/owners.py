@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bootsim.machine.memory import Range
-from bootsim.simulate import Boot
 from bootsim.trace import MemblockRange, Use
+from bootsim.views.booted import Booted
 
 FREE = "free"
 
@@ -27,7 +27,7 @@ class Owned:
         return self.end - self.base
 
 
-def ownership(boot: Boot) -> list[Owned]:
+def ownership(boot: Booted) -> list[Owned]:
     """All RAM of the machine in address order, cut where the owner changes."""
     boundaries = {edge for bank in boot.memory.banks for edge in (bank.base, bank.end)}
     named = [
@@ -60,19 +60,17 @@ def ownership(boot: Boot) -> list[Owned]:
     return pieces
 
 
-def owners_of(boot: Boot, base: int, end: int) -> list[str]:
+def owners_of(boot: Booted, base: int, end: int) -> list[str]:
     """The owners of what lies in [base, end), each once, in address order."""
     names = (p.owner for p in ownership(boot) if p.base < end and base < p.end)
     return list(dict.fromkeys(names))
 
 
-def _reserved(boot: Boot) -> list[tuple[int, int]]:
-    if boot.kernel is None:
-        return []
+def _reserved(boot: Booted) -> list[tuple[int, int]]:
     return [(r.base, r.base + r.size) for r in boot.memblock.reserved if r.size]
 
 
-def _requested(boot: Boot) -> Iterator[tuple[Range, str]]:
+def _requested(boot: Booted) -> Iterator[tuple[Range, str]]:
     """What was reserved, and by which function, in the order of the boot."""
     for event in boot.trace:
         if isinstance(event, MemblockRange) and event.function == "memblock_reserve":

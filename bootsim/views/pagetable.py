@@ -6,11 +6,11 @@ from typing import Any
 
 from bootsim.errors import BootsimError
 from bootsim.machine import mmu
-from bootsim.simulate import Boot
 from bootsim.views import View, size_text
+from bootsim.views.booted import Booted
 
 
-def pagetable(boot: Boot, address: int | None = None) -> View:
+def pagetable(boot: Booted, address: int | None = None) -> View:
     """All mappings of the page table in TTBR0, or with `address` how that one is translated.
 
     Raises TranslationFault for an address that nothing maps.
@@ -40,7 +40,7 @@ def pagetable(boot: Boot, address: int | None = None) -> View:
     return View({"ttbr0": cpu.ttbr0, "mappings": data}, lines)
 
 
-def _walk(boot: Boot, address: int) -> View:
+def _walk(boot: Booted, address: int) -> View:
     cpu = boot.machine.cpu
     if not 0 <= address <= 0xFFFFFFFF:
         raise BootsimError(f"address {address:#x} has more than 32 bits")

@@ -9,19 +9,19 @@ from typing import Any
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.kernel.mm_types import PageAllocError
-from bootsim.simulate import Boot
 from bootsim.views import View
+from bootsim.views.booted import Booted
 from bootsim.views.owners import owners_of
 
 STRUCTS = ("memblock", "zone")
 
 
-def struct(boot: Boot, name: str) -> View:
+def struct(boot: Booted, name: str) -> View:
     """Structure `name` of the booted kernel, field by field with offsets and addresses."""
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     for title, virt, value in _instances(boot, name):
-        phys = boot.started_kernel.virt_to_phys(virt)
+        phys = boot.linear.virt_to_phys(virt)
         lines.append(
             f"struct {title} at {phys:#010x} (virtual {virt:#010x}), {ctypes.sizeof(value)} bytes"
         )
@@ -39,7 +39,7 @@ def struct(boot: Boot, name: str) -> View:
     return View(data, lines)
 
 
-def page(boot: Boot, pfn: int) -> View:
+def page(boot: Booted, pfn: int) -> View:
     """The struct page of `pfn`, decoded, and who owns the page."""
     try:
         info = boot.buddy.page(pfn)
@@ -71,15 +71,15 @@ def page(boot: Boot, pfn: int) -> View:
     return View(data, lines)
 
 
-def _instances(boot: Boot, name: str) -> Iterator[tuple[str, int, ctypes.Structure]]:
+def _instances(boot: Booted, name: str) -> Iterator[tuple[str, int, ctypes.Structure]]:
     """(title, virtual address, overlay) of each structure called `name`."""
     if name == "memblock":
         memblock = boot.memblock
-        at = boot.started_kernel.pa_symbol("memblock")
+        at = memblock.at.memblock
         overlay = memblock.layout.memblock.from_buffer(
             boot.memory.view(at, ctypes.sizeof(memblock.layout.memblock))
         )
-        yield "memblock", boot.started_kernel.symbol("memblock"), overlay
+        yield "memblock", boot.linear.phys_to_virt(at), overlay
     elif name == "zone":
         for zone in boot.buddy.zones:
             yield f"zone {zone.name}", zone.virt, zone.struct
