@@ -134,10 +134,7 @@ class Cpu:
         self._registers = _Registers(uc)
         self._shared: list[ctypes.c_char] = []  # the start of each bank that Unicorn knows
         self._hooks: list[int] = []
-        self._mapped: list[tuple[int, int]] = []  # devices
-        self._finalizer = weakref.finalize(
-            self, _release, uc, self._hooks, self._mapped, self._shared
-        )
+        self._finalizer = weakref.finalize(self, _release, uc, self._hooks, self._shared)
         self._add_hooks()
         filled = sum(bank.size for bank in memory) + sum(size for _, size, _ in self.devices)
         self._hooks_misses = False
@@ -223,7 +220,6 @@ class Cpu:
             self._uc.mmio_map(base, size, read, None, write, None)
         except unicorn.UcError as error:
             raise BootsimError(f"{place}: {error}") from None
-        self._mapped.append((base, size))
 
     def close(self) -> None:
         """Free the emulator now; what is asked of the Cpu from then on is a BootsimError."""
@@ -711,13 +707,9 @@ class _Closed:
         raise BootsimError("the Cpu is closed")
 
 
-def _release(
-    uc: Any, hooks: list[int], mapped: list[tuple[int, int]], shared: list[ctypes.c_char]
-) -> None:
+def _release(uc: Any, hooks: list[int], shared: list[ctypes.c_char]) -> None:
     """Free the emulator, which would else wait for the garbage collector: 4 MB, 1 GiB reserved."""
     for hook in hooks:
         uc.hook_del(hook)
-    for base, size in mapped:
-        uc.mem_unmap(base, size)
     uc._Uc__finalizer()  # what unicorn itself calls when it is collected; it runs only once
     shared.clear()  # no more seen by the emulator
