@@ -16,6 +16,7 @@ ROOMS = {
     "errors": set(),
     "numbers": set(),
     "resources": {"errors"},
+    "cache": set(),
     "trace": {"errors"},
     "machine": {"errors", "resources"},
     "devicetree": {"errors", "machine"},
@@ -24,33 +25,25 @@ ROOMS = {
     "inputs": {"errors", "resources", "devicetree", "kernel"},
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
     "driver": {"errors", "trace", "kernel"},
-    "guest": {"errors", "trace", "machine", "kernel", "driver"},
+    "guest": {"errors", "cache", "trace", "machine", "kernel", "driver"},
     "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
     "realkernel": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
-        *("inputs", "loader", "dmesg"),
+        *("cache", "inputs", "loader", "dmesg"),
     },
     "simulate": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
         *("inputs", "loader", "driver"),
     },
+    "sources": {"errors", "trace", "kernel", "driver", "dmesg", "simulate", "realkernel"},
     "views": {
-        "errors",
-        "trace",
-        "numbers",
-        "machine",
-        "devicetree",
-        "kernel",
-        "driver",
-        "guest",
-        "simulate",
+        *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
+        *("driver", "guest", "dmesg", "simulate", "realkernel", "sources"),
     },
     "selftest": {"errors", "trace", "machine", "kernel", "driver", "guest", "simulate"},
-    "cli_options": {"errors", "numbers"},
     "cli": {
-        "cli_options",
         *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
-        *("driver", "guest", "simulate", "views", "selftest"),
+        *("driver", "guest", "dmesg", "simulate", "realkernel", "sources", "views", "selftest"),
     },
 }
 # A library, and the only places that may import it.
@@ -61,7 +54,7 @@ DOORS = {
     "devicetree": {"devicetree"},
     "pcpp": {"devicetree"},
     "elftools": {"guest/elf.py", "guest/dwarf.py"},
-    "click": {"cli.py", "cli_options.py"},
+    "click": {"cli"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

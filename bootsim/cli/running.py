@@ -1,0 +1,100 @@
+"""A boot of the model as a command's options ask for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootsim.cli.printing import Progress, print_view, printable
+from bootsim.errors import BootsimError
+from bootsim.numbers import parse_number
+
+if TYPE_CHECKING:
+    from bootsim.kernel.profile import Profile
+    from bootsim.simulate import Boot
+
+
+def run_boot(
+    options: dict[str, Any],
+    *,
+    log: bool = False,
+    as_json: bool = False,
+    drivers: list[Any] | None = None,
+    profile: Profile | None = None,
+) -> Boot:
+    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
+    from bootsim.simulate import Boot
+
+    at: str | None = options["at"]
+    if options["ram_fill"] and sys.stderr.isatty():
+        click.echo("bootsim: filling RAM", err=True)
+    machine = Boot(
+        dtb=options["dtb"],
+        dts=options["dts"],
+        cmdline=options["append"],
+        initrd=options["initrd"],
+        profile=profile or profile_of(options),
+        dtb_addr=options["dtb_addr"],
+        initrd_addr=options["initrd_addr"],
+        phys_offset=options["phys_offset"],
+        drivers=drivers or (),
+        until=event_or_stage(at),
+        ram_fill=options["ram_fill"],
+        bad_ram=[_bad_cell(text) for text in options["bad_ram"]],
+        progress=Progress() if sys.stderr.isatty() else lambda _text: None,
+    )
+    try:
+        machine.run()
+    except BootsimError as error:
+        if as_json and machine.kernel is not None:
+            print_summary(machine, as_json, error=str(error))
+        raise
+    finally:
+        if log:
+            for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
+                click.echo(printable(line))
+        for note in machine.notes:
+            click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
+    return machine
+
+
+def print_summary(booted: Boot, as_json: bool, *, error: str | None = None) -> None:
+    from bootsim.views.summary import events, summary
+
+    view = summary(booted)
+    if as_json:
+        view.data.update(error=error, events=events(booted))
+    print_view(view, as_json)
+
+
+def profile_of(options: dict[str, Any]) -> Profile:
+    """The kernel that --profile and --symbol ask for."""
+    from bootsim.kernel.profile import load_profile
+
+    return load_profile(options["profile"]).with_symbols(_symbols(options["symbols"]))
+
+
+def _symbols(assignments: tuple[str, ...]) -> dict[str, int]:
+    symbols: dict[str, int] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        number = parse_number(value)
+        if number is None:
+            raise BootsimError(f"--symbol {assignment}: write NAME=ADDRESS, as _end=0x80b95258")
+        symbols[name] = number
+    return symbols
+
+
+def _bad_cell(text: str) -> tuple[int, int]:
+    address, _, mask = text.partition(",")
+    numbers = parse_number(address), parse_number(mask or "0xff")
+    if numbers[0] is None or numbers[1] is None:
+        raise BootsimError(f"--bad-ram {text}: write ADDR or ADDR,MASK, as 0x70000000,0x01")
+    return numbers[0], numbers[1]
+
+
+def event_or_stage(at: str | None) -> str | int | None:
+    number = parse_number(at) if at is not None else None
+    return at if number is None else number
