@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from bootsim.devicetree.board import whole_pages
 from bootsim.errors import BootsimError, DeviceTreeError
 from bootsim.kernel.devtree import lowest_cpu_hwid
+from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.kernel import Kernel, ProcessorRegisters
 from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
 from bootsim.kernel.log import log_lines
@@ -181,8 +182,9 @@ def _tree_memory(fdt: Fdt) -> Iterator[Range]:
             continue
         reg = node.props.get("reg", b"")
         for at in range(0, len(reg) - entry + 1, entry):
-            base = int.from_bytes(reg[at : at + address], "big")
-            yield Range(base, int.from_bytes(reg[at + address : at + entry], "big"))
+            yield Range(
+                read_cells(reg[at : at + address]), read_cells(reg[at + address : at + entry])
+            )
 
 
 def _head(memory: PhysMemory, profile: Profile, placement: Placement) -> None:

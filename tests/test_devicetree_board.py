@@ -97,6 +97,9 @@ def test_cells(board: BoardOf) -> None:
     )
     mixed = "#address-cells = <2>; #size-cells = <1>;"
     assert board(mixed + memory("0 0x1000 0x2000")).memory == (Range(0x1000, 0x2000),)
+    # Of more cells the last two count (include/linux/of.h, of_read_number).
+    wide = "#address-cells = <3>; #size-cells = <4>;"
+    assert board(wide + memory("9 0 0x1000 9 9 0 0x2000")).memory == (Range(0x1000, 0x2000),)
     # Linux for ARM: one cell each where the root does not say.
     assert board(memory("0x1000 0x2000")).memory == (Range(0x1000, 0x2000),)
 
@@ -120,7 +123,11 @@ def test_cells(board: BoardOf) -> None:
         ),
         (CELLS_1 + memory(""), "/memory: reg has 0 bytes, expected a multiple of 8"),
         ("#address-cells = <0>;" + memory("1 1"), "/: #address-cells is 0x0 in 4 bytes, expected"),
-        ("#size-cells = <3>;" + memory("1 1"), "/: #size-cells is 0x3 in 4 bytes, expected one"),
+        (
+            "#size-cells = <3>;" + memory("1 1"),
+            "/memory: reg has 8 bytes, expected a multiple of 16 (#address-cells 1, #size-cells 3)",
+        ),
+        ("#size-cells = <0xffffffff>;" + memory("1 1"), "/memory: reg has 8 bytes, expected a mul"),
         ("#size-cells = [01];" + memory("1 1"), "/: #size-cells is 0x1 in 1 bytes, expected one"),
         ("#size-cells;" + memory("1 1"), "/: #size-cells is 0x0 in 0 bytes, expected one cell"),
     ],

@@ -18,6 +18,7 @@ from bootsim.errors import DeviceTreeError
 from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
 
 _OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
+_U64_MASK = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,15 @@ def _memory(tree: Tree) -> tuple[Range, ...]:
 
 
 def _root_cells(tree: Tree, name: str) -> int:
-    """The root's #address-cells or #size-cells; 1 where there is none, as Linux has it for ARM."""
+    """The root's #address-cells or #size-cells; 1 where there is none, as Linux has it for ARM.
+
+    Linux takes any number of them; without any there is no memory to speak of.
+    """
     value = tree.root.properties.get(name)
     cells = 1 if value is None else int.from_bytes(value, "big")
-    if cells not in (1, 2) or (value is not None and len(value) != 4):
+    if cells < 1 or (value is not None and len(value) != 4):
         found = f"{cells:#x} in {len(value or b'')} bytes"
-        raise DeviceTreeError(f"{tree.name}: /: {name} is {found}, expected one cell: 1 or 2")
+        raise DeviceTreeError(f"{tree.name}: /: {name} is {found}, expected one cell: 1 or more")
     return cells
 
 
@@ -120,7 +124,7 @@ def _reg(tree: Tree, node: Node, address_cells: int, size_cells: int) -> Iterato
         )
     for offset in range(0, len(value), entry):
         base, size = _numbers(value[offset : offset + entry], address_cells, size_cells)
-        yield Range(base, size)
+        yield Range(base & _U64_MASK, size & _U64_MASK)  # of_read_number()
 
 
 def _numbers(value: bytes, *cells: int) -> list[int]:
