@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * "Memory: 1013100K/1048576K available": who has the other 35476K?
+ * "Memory: 1012008K/1048576K available": who has the other 36568K?
  *
  *	bootsim replay examples/reserved_memory_walk.c --hook mem_init
  *
@@ -8,8 +8,8 @@
  * reserve: the linker's symbols for the kernel, the flat device tree for
  * itself and for /reserved-memory, the page allocator for its memory map. It
  * lays their claims over memblock's regions. What nobody claims was allocated
- * from memblock: page tables, and above all the area of CMA, which gets its
- * pages back later in the boot.
+ * from memblock: page tables, the unflattened tree, per-cpu areas, hashes, and
+ * above all the area of CMA, which gets its pages back later in the boot.
  *
  *     reserved      |################|      |##################|
  *     claims        |= kernel image =|      |= memory map =|

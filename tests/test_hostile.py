@@ -42,7 +42,7 @@ def replay(tmp_path: Path, text: str, hook: str | None = None, **options: str) -
         (
             "def driver(kernel):\n"
             "    for _ in range(40): kernel.pr_info('x' * 900)\n"
-            "    kernel.memory.zero(kernel.pa_symbol('__log_buf'), 0x10000)\n"
+            "    kernel.memory.zero(kernel.pa_symbol('__log_buf'), 0x4000)\n"
             "    for _ in range(90): kernel.pr_info('x' * 900)\n",
             "log buffer in RAM is damaged",
         ),
@@ -196,7 +196,7 @@ def test_symbols_have_32_bits() -> None:
         ("_stext = ", "_other = ", "symbols._stext is missing"),
         ('zones = ["Normal"]', "zones = []", "config.zones"),
         ("max_order = 11", "max_order = 0", "config.max_order"),
-        ("log_buf_size = 0x10000", "log_buf_size = 3", "config.log_buf_size"),
+        ("log_buf_size = 0x4000", "log_buf_size = 3", "config.log_buf_size"),
         ("highmem = false", "highmem = 1", "expected true or false"),
         ('nomap = "remove"', 'nomap = "x"', "features.nomap"),
     ],

@@ -12,7 +12,7 @@ SIZE = 1024
 
 
 def log_buffer() -> tuple[PhysMemory, LogBuffer]:
-    memory = PhysMemory([(0, 0x2000)])
+    memory = PhysMemory([(0, 0x3000)])
     return memory, LogBuffer(memory, at=0, size=SIZE, first_idx=0x1000, next_idx=0x1004)
 
 
@@ -46,3 +46,24 @@ def test_a_full_buffer_keeps_the_newest(texts: list[str]) -> None:
         assert room + 16 + 216 > SIZE, "dropped a record that had room"
     else:
         assert kept == texts
+
+
+@given(
+    st.lists(st.text(alphabet="abcdefghij", max_size=200), max_size=30),
+    st.lists(st.text(alphabet="abcdefghij", max_size=200), max_size=60),
+)
+def test_a_buffer_that_moves_takes_its_records_along(before: list[str], after: list[str]) -> None:
+    memory, log = log_buffer()
+    for text in before:
+        log.store(KERN_INFO, text)
+    kept = list(log.records())
+    next_idx = memory.read_u32(0x1004)
+    assert log.move(0x1800, 2 * SIZE) == SIZE - next_idx
+    assert list(log.records()) == kept
+    memory.zero(0, SIZE)  # what they left is not needed any more
+    for text in after:
+        log.store(KERN_INFO, text)
+    texts = [*(text for _, text in kept), *after]
+    now = [text for _, text in log.records()]
+    assert now == texts[len(texts) - len(now) :]
+    assert not after or after[-1] in now

@@ -20,9 +20,12 @@ _SYSCTL_ALIASES = (
 
 
 def setup_command_line(kernel: Kernel) -> None:
-    """Two copies of the command line: one to keep, one to take apart."""
+    """Copies of the command line: one to keep, one to take apart, one for the initcalls."""
     line = kernel.boot_command_line.encode("latin-1") + b"\0"
-    for name in ("saved_command_line", "static_command_line"):
+    names = ["saved_command_line", "static_command_line"]
+    if kernel.profile.features.initcall_command_line:
+        names.insert(1, "initcall_command_line")
+    for name in names:
         phys = kernel.memblock_alloc(
             len(line),
             kernel.memblock.features.smp_cache_bytes,
@@ -30,7 +33,8 @@ def setup_command_line(kernel: Kernel) -> None:
             caller="start_kernel",
             says="setup_command_line",
         )
-        kernel.memory.write(phys, line)
+        if name != "initcall_command_line":  # written when the initcalls run
+            kernel.memory.write(phys, line)
 
 
 def parse_boot_options(kernel: Kernel) -> None:
@@ -58,7 +62,7 @@ def parse_boot_options(kernel: Kernel) -> None:
             else:
                 environment[twin] = text
         panic_later = max(len(arguments), len(environment)) > _MAX_INIT_ARGS
-    if not panic_later:
+    if not panic_later and kernel.profile.features.says_unknown_options:
         _print_unknown_bootoptions(kernel, [*arguments, *environment[2:]])
 
 

@@ -6,7 +6,7 @@ Linux: arch/arm/kernel/devtree.c.
 from __future__ import annotations
 
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.libfdt import Fdt
+from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.mmu import is_smp
 from bootsim.kernel.of_base import cpu_nodes, of_find_node_by_path, of_get_cpu_hwid
 
@@ -38,8 +38,9 @@ def arm_dt_init_cpu_maps(kernel: Kernel) -> None:
     mpidr = boot_cpu_hwid(kernel)
     tmp_map = {0: _MPIDR_INVALID}
     cpuidx, bootcpu_valid = 1, False
-    for cpu in cpu_nodes(cpus):
-        hwid = of_get_cpu_hwid(cpu) & _U32_MASK
+    like_5_0 = kernel.profile.features.dt_cpus == "5.0"
+    for cpu in cpu_nodes(cpus, skip_failed=not like_5_0):
+        hwid = _hwid_in_reg(cpu) if like_5_0 else of_get_cpu_hwid(cpu) & _U32_MASK
         if hwid & ~MPIDR_HWID_BITMASK:
             return
         if hwid in tmp_map.values():
@@ -60,3 +61,10 @@ def arm_dt_init_cpu_maps(kernel: Kernel) -> None:
         kernel.pr_warn("DT missing boot CPU MPIDR[23:0], fall back to default cpu_logical_map")
         return
     kernel.possible_cpus.update(range(cpuidx))
+
+
+def _hwid_in_reg(cpu: FdtNode) -> int:
+    """The id as kernels up to 5.15 read it: whole cells, none of which but the last is not 0."""
+    reg = cpu.props.get("reg", b"")
+    hwid = int.from_bytes(reg, "big")
+    return hwid if reg and len(reg) % 4 == 0 and hwid <= _U32_MASK else _MPIDR_INVALID

@@ -61,6 +61,7 @@ def parse_early_param(kernel: Kernel, early_mem: Handler) -> None:
     if profile.boot_sizes is not None:
         handlers["log_buf_len"] = log_buf_len_setup
         handlers["nr_cpus"] = nrcpus
+    if profile.features.stack_depot:
         handlers["stack_depot_disable"] = disable_stack_depot
     if profile.config.init_stack:
         handlers["init_on_alloc"] = early_init_on_alloc

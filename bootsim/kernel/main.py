@@ -64,7 +64,8 @@ def start_kernel(kernel: Kernel) -> None:
             parse_boot_options(kernel)
             setup_log_buf(kernel)
             vfs_caches_init_early(kernel)
-            report_meminit(kernel)
+            if kernel.profile.config.init_stack:
+                report_meminit(kernel)
             stack_depot_early_init(kernel)
         mem_init(kernel)
         kernel.stage(HANDOVER)

@@ -74,11 +74,14 @@ def early_init_dt_alloc_memory_arch(kernel: Kernel, size: int, align: int, what:
     return kernel.memblock_alloc(size, align, what, caller="early_init_dt_alloc_memory_arch")
 
 
-def cpu_nodes(cpus: FdtNode | None) -> Iterator[FdtNode]:
-    """The nodes below /cpus that are CPUs and have not failed (for_each_of_cpu_node)."""
+def cpu_nodes(cpus: FdtNode | None, *, skip_failed: bool = True) -> Iterator[FdtNode]:
+    """The nodes below /cpus that are CPUs and have not failed (for_each_of_cpu_node).
+
+    Kernels up to 5.16 take those too: `skip_failed` False.
+    """
     for node in cpus.children if cpus is not None else ():
         status = node.string("status") or ""
-        if status == "fail" or status.startswith("fail-"):
+        if skip_failed and (status == "fail" or status.startswith("fail-")):
             continue
         if node.name.split("@")[0] == "cpu" or node.string("device_type") == "cpu":
             yield node

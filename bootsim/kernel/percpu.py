@@ -2,6 +2,7 @@
 
 Linux: mm/percpu.c (pcpu_embed_first_chunk, pcpu_setup_first_chunk), as setup_per_cpu_areas() there
 starts it on ARM: one group, allocations of pages. Of the data structures only the memory is taken.
+Where versions differ it is the feature `percpu` that decides.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bootsim.kernel.profile import BootSizes
 PCPU_MIN_ALLOC_SIZE = 4  # include/linux/percpu.h
 PCPU_MIN_UNIT_SIZE = 32 << 10
 _PCPU_SLOT_BASE_SHIFT = 5  # mm/percpu.c
-_POINTER = 4
+_POINTER = _WORD = 4
 _LIST_HEAD = 8
 _U32_MASK = 0xFFFFFFFF
 
@@ -36,12 +37,12 @@ def pcpu_embed_first_chunk(kernel: Kernel, sizes: BootSizes) -> None:
     unit = max(size_sum, PCPU_MIN_UNIT_SIZE)
     cpus = sorted(kernel.possible_cpus)
 
-    alloc_info = memblock.alloc(PAGE_SIZE, PAGE_SIZE, caller=caller)
-    areas = memblock.alloc(PAGE_SIZE, align, caller=caller) if alloc_info else 0
+    alloc_info = memblock.alloc_nopanic(PAGE_SIZE, PAGE_SIZE, caller=caller)
+    areas = memblock.alloc_nopanic(PAGE_SIZE, align, caller=caller) if alloc_info else 0
     if not areas:
         raise KernelPanic.panic("Failed to initialize percpu areas.")
     goal = _max_dma_address(kernel)
-    base = memblock.alloc_from(len(cpus) * unit, PAGE_SIZE, goal, caller=caller)
+    base = memblock.alloc_from_nopanic(len(cpus) * unit, PAGE_SIZE, goal, caller=caller)
     if not base:
         raise KernelPanic.panic("Failed to initialize percpu areas.")
     phys = kernel.virt_to_phys(base)
@@ -49,8 +50,10 @@ def pcpu_embed_first_chunk(kernel: Kernel, sizes: BootSizes) -> None:
         start = phys + number * unit
         kernel.use(start, size_sum, f"per-cpu area of CPU {cpu}")
         memblock.phys_free(start + size_sum, unit - size_sum, caller=caller)
+    where = " @(ptrval)" if _like_5_0(kernel) else ""  # a hashed %p
     kernel.pr_info(
-        f"percpu: Embedded {pfn_down(size_sum)} pages/cpu s{static} r{reserved} d{dynamic} u{unit}"
+        f"percpu: Embedded {pfn_down(size_sum)} pages/cpu{where}"
+        f" s{static} r{reserved} d{dynamic} u{unit}"
     )
     _setup_first_chunk(kernel, sizes, dynamic, unit)
     for virt in (alloc_info, areas):
@@ -67,7 +70,7 @@ def _max_dma_address(kernel: Kernel) -> int:
 
 def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int) -> None:
     """pcpu_setup_first_chunk(): maps of units and groups, slots, and the first two chunks."""
-    align = kernel.memblock.features.smp_cache_bytes
+    align, like_5_0 = kernel.memblock.features.smp_cache_bytes, _like_5_0(kernel)
     cpus = sorted(kernel.possible_cpus)
 
     def alloc(size: int, what: str, caller: str = "pcpu_setup_first_chunk") -> None:
@@ -79,7 +82,8 @@ def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int
     alloc((cpus[-1] + 1) * _POINTER, "unit offsets")
     for line in _dump_alloc_info(sizes, dynamic, unit, cpus):
         kernel.pr_debug(line)
-    slots = max(unit.bit_length() - _PCPU_SLOT_BASE_SHIFT + 2, 1) + 4
+    # Slots by size, and one for empty chunks; later also for sidelined and depopulated ones.
+    slots = max(unit.bit_length() - _PCPU_SLOT_BASE_SHIFT + 2, 1) + (2 if like_5_0 else 4)
     alloc(slots * _LIST_HEAD, "slots")
     static = round_up(sizes.percpu_static, PCPU_MIN_ALLOC_SIZE)
     dynamic -= static - sizes.percpu_static
@@ -93,10 +97,16 @@ def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int
         region = round_up(start % PAGE_SIZE + size, PAGE_SIZE)
         pages, bits = region // PAGE_SIZE, region // PCPU_MIN_ALLOC_SIZE
         caller = "pcpu_alloc_first_chunk"
-        alloc(sizes.pcpu_chunk + _bitmap(pages), f"{name} chunk", caller)
+        # Linux before 5.10 counted the words of `populated` and forgot that they have four bytes.
+        populated = _bitmap(pages) // (_WORD if like_5_0 else 1)
+        alloc(sizes.pcpu_chunk + populated, f"{name} chunk", caller)
         alloc(_bitmap(bits), f"{name} chunk's allocations", caller)
         alloc(_bitmap(bits + 1), f"{name} chunk's bounds", caller)
         alloc(pages * sizes.pcpu_block_md, f"{name} chunk's blocks", caller)
+
+
+def _like_5_0(kernel: Kernel) -> bool:
+    return kernel.profile.features.percpu == "5.0"
 
 
 def _bitmap(bits: int) -> int:

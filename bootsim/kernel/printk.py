@@ -54,6 +54,7 @@ class LogBuffer:
     def __init__(
         self, memory: PhysMemory, *, at: int, size: int, first_idx: int, next_idx: int
     ) -> None:
+        self._memory = memory
         self._buffer = memory.view(at, size)
         self._size = size
         self._first = memory.words(first_idx, 1)
@@ -74,6 +75,14 @@ class LogBuffer:
         padding = bytes(length - _HEADER.size - len(data))
         self._buffer[index : index + length] = header + data + padding
         self._next[0] = index + length
+
+    def move(self, at: int, size: int) -> int:
+        """Go on in `size` bytes at physical address `at`, with the records at the offsets that they
+        have here; how many bytes were left behind the last one (setup_log_buf)."""
+        free = self._size - self._next[0]
+        self._memory.write(at, bytes(self._buffer))
+        self._buffer, self._size = self._memory.view(at, size), size
+        return free
 
     def records(self) -> Iterator[tuple[int, str]]:
         """(level, text) of each record in the buffer, the oldest first."""

@@ -38,8 +38,8 @@ class Layout:
 class Config:
     """What Kconfig and the headers fix; sizes in bytes.
 
-    efi, xen, memtest, pci: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST,
-        CONFIG_PCI. nr_cpus: CONFIG_NR_CPUS.
+    efi, xen, memtest, pci, kexec: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST,
+        CONFIG_PCI, CONFIG_KEXEC. nr_cpus: CONFIG_NR_CPUS.
     init_stack: what report_meminit() says of the stack, empty in kernels without it (to 5.2).
     init_on_alloc, init_on_free: CONFIG_INIT_ON_ALLOC_DEFAULT_ON, CONFIG_INIT_ON_FREE_DEFAULT_ON.
     """
@@ -59,6 +59,7 @@ class Config:
     xen: bool
     memtest: bool
     pci: bool
+    kexec: bool
     nr_cpus: int
     init_stack: str
     init_on_alloc: bool
@@ -69,9 +70,10 @@ class Config:
 class BootSizes:
     """Sizes of what a kernel asks memblock for between paging_init() and the handover, in bytes.
 
-    resource, device_node, property, alias_prop: sizeof() the structures of ioport.h, of.h,
-        of_private.h. pcpu_chunk, pcpu_block_md: of mm/percpu-internal.h, the chunk up to
-        `populated`. prb_desc, printk_info: of kernel/printk/printk_ringbuffer.h.
+    resource, device_node, property, alias_prop, fwnode_handle: sizeof() the structures of ioport.h,
+        of.h, of_private.h, fwnode.h. pcpu_chunk, pcpu_block_md: of mm/percpu-internal.h, the chunk
+        up to `populated`. prb_desc, printk_info: of kernel/printk/printk_ringbuffer.h, 0 in kernels
+        without it (to 5.9).
     percpu_static: the per-cpu section (__per_cpu_end - __per_cpu_start).
     percpu_module_reserve, percpu_dynamic_reserve: include/linux/percpu.h.
     """
@@ -80,6 +82,7 @@ class BootSizes:
     device_node: int
     property: int
     alias_prop: int
+    fwnode_handle: int
     percpu_static: int
     percpu_module_reserve: int
     percpu_dynamic_reserve: int
@@ -134,6 +137,12 @@ class Features:
     printk: whose formats printk has.
     vmalloc_holds_gap: whether the size in vmalloc= holds the gap between lowmem and the area.
     checks_mem_start: whether the decompressor asks the tree where RAM begins.
+    percpu: whose per-cpu allocator's details hold.
+    dt_cpus: whose rules for the nodes of CPUs hold: 5.0 takes those that have failed, and knows of
+        no other CPUs if one has no reg or cells behind its id.
+    initcall_command_line: whether the initcalls get a copy of the command line.
+    says_unknown_options: whether parameters that no one knows are worth a line.
+    stack_depot: whether slub_debug= may want a table of stack traces before there is slab.
     nomap_unaligned_head: whether a first bank that starts off a pmd boundary loses its head.
     says_no_chosen: whether a tree without /chosen is worth a line.
     initrd_order_counts: whether an initrd in /chosen that ends before it starts is ignored.
@@ -183,6 +192,11 @@ class Features:
     maps_fdt: bool
     stdout_match: StdoutMatch
     checks_mem_start: bool
+    percpu: Version
+    dt_cpus: Version
+    initcall_command_line: bool
+    says_unknown_options: bool
+    stack_depot: bool
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -194,6 +208,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memblock": get_args(Version),
         "page_alloc": get_args(Version),
         "printk": get_args(Version),
+        "percpu": get_args(Version),
+        "dt_cpus": get_args(Version),
         "reserve_initrd": get_args(ReserveInitrd),
         "reserved_mem_order": get_args(ReservedMemOrder),
         "alloc_ranges": get_args(AllocRanges),

@@ -74,7 +74,8 @@ def setup_arch(kernel: Kernel) -> None:
         arm_dt_init_cpu_maps(kernel)
         if not is_smp(kernel):
             kernel.pr_info("CPU: All CPU(s) started in SVC mode.")  # hyp_mode_check()
-        reserve_crashkernel(kernel)
+        if kernel.profile.config.kexec:
+            reserve_crashkernel(kernel)
         machine_init_early(kernel)
 
 

@@ -29,7 +29,8 @@ def vfs_caches_init_early(kernel: Kernel) -> None:
 
 def stack_depot_early_init(kernel: Kernel) -> None:
     """The table of stack traces, if someone wants it before there is slab (lib/stackdepot.c)."""
-    wanted = kernel.switches["stack_depot_want_early_init"]
+    known = kernel.profile.features.stack_depot
+    wanted = known and kernel.switches["stack_depot_want_early_init"]
     if wanted and not kernel.switches["stack_depot_disable"]:
         low, high = 1 << 12, 1 << 20  # STACK_HASH_ORDER_MIN, STACK_HASH_ORDER_MAX
         alloc_large_system_hash(
@@ -67,7 +68,7 @@ def alloc_large_system_hash(
     align, caller = kernel.memblock.features.smp_cache_bytes, "alloc_large_system_hash"
     while True:
         size = bucketsize << log2qty
-        virt = kernel.memblock.alloc(size, align, caller=caller)
+        virt = kernel.memblock.alloc_nopanic(size, align, caller=caller)
         if virt or size <= PAGE_SIZE:
             break
         log2qty -= 1
@@ -75,8 +76,9 @@ def alloc_large_system_hash(
         raise KernelPanic.panic(f"Failed to allocate {name} hash table")
     phys = kernel.virt_to_phys(virt)
     kernel.use(phys, size, f"{name} hash")
+    mapping = "" if kernel.profile.features.page_alloc == "5.0" else ", linear"
     kernel.pr_info(
-        f"{name} hash table entries: {1 << log2qty} (order: {get_order(size)}, {size} bytes,"
-        " linear)"
+        f"{name} hash table entries: {1 << log2qty} (order: {get_order(size)}, {size} bytes"
+        f"{mapping})"
     )
     return phys

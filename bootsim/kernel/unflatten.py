@@ -19,9 +19,9 @@ from bootsim.kernel.profile import BootSizes
 FDT_MAX_DEPTH = 64
 _ALIGN = 4  # of both structures
 _END_OF_TREE = b"\xde\xad\xbe\xef"
-# Offsets in struct device_node and struct property; fwnode_handle is 32 bytes long.
-_NP_NAME, _NP_PHANDLE, _NP_FULL_NAME, _NP_PROPERTIES = 0, 4, 8, 44
-_NP_PARENT, _NP_CHILD, _NP_SIBLING = 52, 56, 60
+# Offsets in struct device_node, and from the end of its fwnode_handle on.
+_NP_NAME, _NP_PHANDLE, _NP_FULL_NAME, _NP_FWNODE = 0, 4, 8, 12
+_NP_PROPERTIES, _NP_PARENT, _NP_CHILD, _NP_SIBLING = 0, 8, 12, 16
 _PROPERTY = struct.Struct("<IIII")  # name, length, value, next
 
 
@@ -68,6 +68,7 @@ class UnflattenedPlan:
     def write(self, fdt: Fdt, sizes: BootSizes, virt: int, blob: int) -> bytearray:
         """The tree as it lies at `virt`, with the flattened one at `blob`, both virtual."""
         image = bytearray(self.size)
+        links = _NP_FWNODE + sizes.fwnode_handle
 
         def put(at: int, value: int) -> None:
             image[at : at + 4] = value.to_bytes(4, "little")
@@ -78,12 +79,12 @@ class UnflattenedPlan:
             image[full_name : full_name + len(name)] = name
             put(at + _NP_FULL_NAME, virt + full_name)
             if planned.parent is not None:
-                put(at + _NP_PARENT, virt + planned.parent.at)
+                put(at + links + _NP_PARENT, virt + planned.parent.at)
             if planned.children:
-                put(at + _NP_CHILD, virt + planned.children[0].at)
+                put(at + links + _NP_CHILD, virt + planned.children[0].at)
             for child, sibling in zip(planned.children, planned.children[1:], strict=False):
-                put(child.at + _NP_SIBLING, virt + sibling.at)
-            link = at + _NP_PROPERTIES
+                put(child.at + links + _NP_SIBLING, virt + sibling.at)
+            link = at + links + _NP_PROPERTIES
             for entry in planned.properties:
                 put(link, virt + entry.at)
                 link = entry.at + 12
