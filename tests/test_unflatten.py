@@ -1,24 +1,29 @@
 """The unflattened tree in RAM, followed by its pointers, against libfdt's reading of the blob.
 
 Offsets are those of include/linux/of.h for 32 bits with CONFIG_OF_KOBJ. That the sizes are a real
-kernel's is shown by tests/test_real_boots.py.
+kernel's is shown by tests/test_real_boots.py and tests/test_linux_5_0.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from bootsim.batch import prepare
+from bootsim.batch import Task, prepare
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.profile import load_profile
 from bootsim.trace import Use
 from tests.conftest import REAL_BOOTS
-from tests.real_boots import PROFILE, real_boots
+from tests.real_boots import real_boots
 from tests.requirements import need_module
+
+SEED_TREE = Path(__file__).parent / "data" / "biscuitos" / "vexpress-v2p-ca9-qemu.dtb"
+# include/linux/fwnode.h: secondary and ops; later also what fw_devlink wants to know.
+FWNODE_WORDS = {"linux-5.0": 2, "linux-6.1-armmp": 8}
 
 Tree = tuple[str, list[tuple[str, bytes]], list["Tree"]]
 
@@ -39,17 +44,18 @@ def properties(kernel: Kernel, virt: int) -> Iterator[tuple[str, bytes]]:
 
 
 def unflattened(kernel: Kernel, virt: int, parent: int = 0) -> Tree:
-    node = words(kernel, virt, 16)
-    assert node[13] == parent
-    children, child = [], node[14]
+    name, phandle, full_name, *rest = words(kernel, virt, 16)
+    # Properties, removed ones, parent, child, sibling.
+    links = rest[FWNODE_WORDS[kernel.profile.name] :]
+    assert links[2] == parent
+    children, child = [], links[3]
     while child:
         children.append(unflattened(kernel, child, virt))
-        child = words(kernel, child, 16)[15]
-    found = list(properties(kernel, node[11]))
-    assert string(kernel, node[0]) == found[-1][1].rstrip(b"\0").decode()  # its name property
-    phandle = dict(found).get("phandle", b"\0\0\0\0")
-    assert node[1] == int.from_bytes(phandle, "big")
-    return string(kernel, node[2]), found[:-1], children
+        child = words(kernel, child, 16)[3:][FWNODE_WORDS[kernel.profile.name] :][4]
+    found = list(properties(kernel, links[0]))
+    assert string(kernel, name) == found[-1][1].rstrip(b"\0").decode()  # its name property
+    assert phandle == int.from_bytes(dict(found).get("phandle", b"\0\0\0\0"), "big")
+    return string(kernel, full_name), found[:-1], children
 
 
 def flattened(libfdt: ModuleType, blob: bytes) -> Tree:
@@ -72,11 +78,9 @@ def flattened(libfdt: ModuleType, blob: bytes) -> Tree:
     return read(0)
 
 
-@pytest.mark.parametrize("number", [0, 20, 40])
-def test_the_tree_in_ram_is_the_blobs(number: int) -> None:
+def check(task: Task) -> None:
     libfdt = need_module("libfdt")
-    boot = real_boots(REAL_BOOTS / "boards")[number]
-    kernel = prepare(boot.task(), load_profile(PROFILE))
+    kernel = prepare(task, load_profile(task.profile))
     start_kernel(kernel)
     place = next(
         event
@@ -84,6 +88,15 @@ def test_the_tree_in_ram_is_the_blobs(number: int) -> None:
         if isinstance(event, Use) and event.what == "unflattened device tree"
     )
     root = kernel.phys_to_virt(place.base)
-    assert unflattened(kernel, root) == flattened(libfdt, boot.dtb)
+    assert unflattened(kernel, root) == flattened(libfdt, task.dtb)
     end = kernel.memory.read(place.base + place.size - 4, 4)
     assert end == b"\xde\xad\xbe\xef"
+
+
+@pytest.mark.parametrize("number", [0, 20, 40])
+def test_the_tree_in_ram_is_the_blobs(number: int) -> None:
+    check(real_boots(REAL_BOOTS / "boards")[number].task())
+
+
+def test_the_tree_in_ram_is_the_blobs_in_linux_5_0() -> None:
+    check(Task("seed", SEED_TREE.read_bytes(), profile="linux-5.0"))
