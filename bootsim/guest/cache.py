@@ -14,14 +14,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from bootsim.cache import oldest, user_cache, write_whole
+
 _FORMAT = 3
 _ENTRIES_MAX = 256
-
-
-def user_cache(name: str) -> Path:
-    """Where bootsim keeps what it can make again: `name` below the user's folder for caches."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base, "bootsim", name)
 
 
 class Cache:
@@ -61,26 +57,11 @@ class Cache:
                 "headers": _fingerprint(headers),
                 "absent": sorted(absent),
             }
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._write(self._object, data)
-            self._write(self._entry, json.dumps(entry).encode())
-            self._trim()
-
-    def _write(self, path: Path, data: bytes) -> None:
-        """All of `data` or nothing: others may be reading."""
-        import tempfile  # noqa: PLC0415 - 5 ms
-
-        handle, scratch = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(scratch, path)
-
-    def _trim(self) -> None:
-        """Drop the entries that were used least recently."""
-        entries = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for entry in entries[:-_ENTRIES_MAX]:
-            entry.unlink(missing_ok=True)
-            entry.with_suffix(".o").unlink(missing_ok=True)
+            write_whole(self._object, [data])
+            write_whole(self._entry, [json.dumps(entry).encode()])
+            for path in oldest(self._folder, "*.json", _ENTRIES_MAX):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".o").unlink(missing_ok=True)
 
 
 def _fingerprint(files: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from bootsim.errors import BootsimError
-from bootsim.guest.cache import user_cache
+from bootsim.cache import user_cache
 
 SUITE = "tools/testing/memblock"
 _HEADERS = ("include/linux/memblock.h", "tools/testing/selftests/kselftest.h")
