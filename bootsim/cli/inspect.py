@@ -6,126 +6,126 @@ from typing import Any
 
 import click
 
-from bootsim.cli.options import NUMBER, machine_options
+from bootsim.cli.options import NUMBER, inspect_options
 from bootsim.cli.printing import paint, print_view
-from bootsim.cli.running import run_boot
+from bootsim.cli.running import run_either
 
 
 @click.group()
 def inspect() -> None:
     """Look into emulated memory at any point of a boot.
 
-    That is at its end, or where --at says. Addresses are physical; --virtual walks the guest's
-    page tables.
+    That is at its end, or where --at says. The boot is the model's or, with --kernel, that of a
+    real kernel. Addresses are physical; --virtual walks the guest's page tables.
     """
 
 
 @inspect.command()
-@machine_options
+@inspect_options
 def regions(as_json: bool, **options: Any) -> None:
     """memblock's regions, and who has reserved them."""
     from bootsim.views import memory
 
-    print_view(memory.regions(run_boot(options)), as_json)
+    print_view(memory.regions(run_either(options)), as_json)
 
 
 @inspect.command("memblock")
 @click.argument("table", type=click.Choice(["memory", "reserved"]), required=False)
-@machine_options
+@inspect_options
 def debugfs(table: str | None, as_json: bool, **options: Any) -> None:
     """memblock's tables as debugfs shows them."""
     from bootsim.views import memory
 
-    print_view(memory.debugfs(run_boot(options), table), as_json)
+    print_view(memory.debugfs(run_either(options), table), as_json)
 
 
 @inspect.command("map")
-@machine_options
+@inspect_options
 def memory_map(as_json: bool, **options: Any) -> None:
     """A picture of RAM: who owns what."""
     from bootsim.views import memory
 
-    print_view(memory.memory_map(run_boot(options), paint), as_json)
+    print_view(memory.memory_map(run_either(options), paint), as_json)
 
 
 @inspect.command()
 @click.argument("address", type=NUMBER)
 @click.argument("length", type=NUMBER, default=128)
 @click.option("--virtual", is_flag=True, help="ADDRESS is virtual.")
-@machine_options
+@inspect_options
 def hexdump(address: int, length: int, virtual: bool, as_json: bool, **options: Any) -> None:
     """LENGTH bytes (128 by default) of RAM at ADDRESS."""
     from bootsim.views import memory
 
-    print_view(memory.hexdump(run_boot(options), address, length, virtual=virtual), as_json)
+    print_view(memory.hexdump(run_either(options), address, length, virtual=virtual), as_json)
 
 
 @inspect.command()
 @click.argument("address", type=NUMBER)
 @click.argument("count", type=NUMBER, default=16)
 @click.option("--virtual", is_flag=True, help="ADDRESS is virtual.")
-@machine_options
+@inspect_options
 def disasm(address: int, count: int, virtual: bool, as_json: bool, **options: Any) -> None:
     """COUNT ARM instructions (16 by default) at ADDRESS."""
     from bootsim.views import memory
 
-    print_view(memory.disasm(run_boot(options), address, count, virtual=virtual), as_json)
+    print_view(memory.disasm(run_either(options), address, count, virtual=virtual), as_json)
 
 
 @inspect.command()
 @click.argument("name", default="memblock", metavar="NAME")
-@machine_options
+@inspect_options
 def struct(name: str, as_json: bool, **options: Any) -> None:
     """A C structure as it lies in RAM: memblock or zone."""
     from bootsim.views import structs
 
-    print_view(structs.struct(run_boot(options), name), as_json)
+    print_view(structs.struct(run_either(options), name), as_json)
 
 
 @inspect.command()
 @click.argument("pfn", type=NUMBER)
-@machine_options
+@inspect_options
 def page(pfn: int, as_json: bool, **options: Any) -> None:
     """The struct page of page frame PFN, and who owns the page."""
     from bootsim.views import structs
 
-    print_view(structs.page(run_boot(options), pfn), as_json)
+    print_view(structs.page(run_either(options), pfn), as_json)
 
 
 @inspect.command()
 @click.argument("address", type=NUMBER, required=False, metavar="[VA]")
-@machine_options
+@inspect_options
 def pagetable(address: int | None, as_json: bool, **options: Any) -> None:
     """What the page tables map, or the walk for VA."""
     from bootsim.views import pagetable
 
-    print_view(pagetable.pagetable(run_boot(options), address), as_json)
+    print_view(pagetable.pagetable(run_either(options), address), as_json)
 
 
 @inspect.command()
-@machine_options
+@inspect_options
 def buddyinfo(as_json: bool, **options: Any) -> None:
     """Free blocks of each order, as /proc/buddyinfo has them."""
     from bootsim.views import View, zones
 
-    data = zones.buddyinfo(run_boot(options).buddy)
+    data = zones.buddyinfo(run_either(options).buddy)
     print_view(View(data, zones.format_buddyinfo(data)), as_json)
 
 
 @inspect.command()
-@machine_options
+@inspect_options
 def zoneinfo(as_json: bool, **options: Any) -> None:
     """The zones, in the form of /proc/zoneinfo."""
     from bootsim.views import View, zones
 
-    data = zones.zoneinfo(run_boot(options).buddy)
+    data = zones.zoneinfo(run_either(options).buddy)
     print_view(View(data, zones.format_zoneinfo(data)), as_json)
 
 
 @inspect.command()
-@machine_options
+@inspect_options
 def iomem(as_json: bool, **options: Any) -> None:
     """RAM and the kernel in it, in the form of /proc/iomem."""
     from bootsim.views import memory
 
-    print_view(memory.iomem(run_boot(options)), as_json)
+    print_view(memory.iomem(run_either(options)), as_json)

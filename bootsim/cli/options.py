@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,29 @@ SYMBOL_OPTION = click.option(
     help="Place a symbol of the profile elsewhere, as another build of the kernel would.",
 )
 
-_MACHINE_OPTIONS = (
+_BOARD_OPTIONS = (
     click.option("--dts", type=FILE, help="Device tree source of the board to boot."),
     click.option("--dtb", type=FILE, help="Device tree blob of the board to boot."),
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option("--initrd", type=FILE, help="File to load as initrd."),
+)
+_PLACE_OPTIONS = (
+    click.option("--phys-offset", type=NUMBER, help="Where the kernel takes RAM to begin."),
+    click.option("--dtb-addr", type=NUMBER, help="Where to load the device tree."),
+    click.option("--initrd-addr", type=NUMBER, help="Where to load the initrd."),
+)
+_RAM_FILL_OPTION = click.option(
+    "--ram-fill",
+    type=NUMBER,
+    default=0,
+    metavar="BYTE",
+    help="What each byte of RAM holds at power-on, 0 by default; 0xa5 makes zeroing visible.",
+)
+_JSON_OPTION = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON; addresses as numbers."
+)
+_MACHINE_OPTIONS = (
+    *_BOARD_OPTIONS,
     PROFILE_OPTION,
     SYMBOL_OPTION,
     click.option(
@@ -54,16 +72,8 @@ _MACHINE_OPTIONS = (
         metavar="STAGE|N",
         help="Stop after this stage of the boot (`bootsim stages` lists them) or event number.",
     ),
-    click.option("--phys-offset", type=NUMBER, help="Where the kernel takes RAM to begin."),
-    click.option("--dtb-addr", type=NUMBER, help="Where to load the device tree."),
-    click.option("--initrd-addr", type=NUMBER, help="Where to load the initrd."),
-    click.option(
-        "--ram-fill",
-        type=NUMBER,
-        default=0,
-        metavar="BYTE",
-        help="What each byte of RAM holds at power-on, 0 by default; 0xa5 makes zeroing visible.",
-    ),
+    *_PLACE_OPTIONS,
+    _RAM_FILL_OPTION,
     click.option(
         "--bad-ram",
         "bad_ram",
@@ -72,12 +82,60 @@ _MACHINE_OPTIONS = (
         help="Have the byte at ADDR flip the bits in MASK (all by default): --append memtest=4"
         " finds it.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON; addresses as numbers."),
+    _JSON_OPTION,
+)
+_IMAGE_OPTIONS = (
+    click.option("--system-map", type=FILE, help="The kernel's System.map, for its symbols."),
+    click.option("--vmlinux", type=FILE, help="The kernel's vmlinux, for its symbols."),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        metavar="SECONDS",
+        help="Give the kernel up after so long, 60 s by default.",
+    ),
+)
+_KERNEL_OPTIONS = (
+    *_BOARD_OPTIONS,
+    *_IMAGE_OPTIONS,
+    *_PLACE_OPTIONS,
+    _RAM_FILL_OPTION,
+    _JSON_OPTION,
+)
+_COMPARE_OPTIONS = (
+    *_KERNEL_OPTIONS,
+    click.option("--profile", help="The model's: by default that of the kernel or log beside it."),
+)
+_INSPECT_OPTIONS = (
+    click.option("--kernel", type=FILE, help="A real kernel to boot, in place of the model."),
+    *_MACHINE_OPTIONS,
+    *_IMAGE_OPTIONS,
 )
 
+Command = Callable[..., Any]
 
-def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every command which boots takes."""
-    for option in reversed(_MACHINE_OPTIONS):
+
+def machine_options(command: Command) -> Command:
+    """The options that every command which boots the model takes."""
+    return _with(command, _MACHINE_OPTIONS)
+
+
+def kernel_options(command: Command) -> Command:
+    """The options of commands that boot a real kernel."""
+    return _with(command, _KERNEL_OPTIONS)
+
+
+def compare_options(command: Command) -> Command:
+    """The options of commands that boot two things side by side."""
+    return _with(command, _COMPARE_OPTIONS)
+
+
+def inspect_options(command: Command) -> Command:
+    """The options of commands that boot either."""
+    return _with(command, _INSPECT_OPTIONS)
+
+
+def _with(command: Command, options: Iterable[Callable[[Command], Command]]) -> Command:
+    for option in reversed(tuple(options)):
         command = option(command)
     return command

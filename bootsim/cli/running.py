@@ -1,4 +1,4 @@
-"""A boot of the model as a command's options ask for it."""
+"""Boots as a command's options ask for them, and what they came to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from bootsim.numbers import parse_number
 
 if TYPE_CHECKING:
     from bootsim.kernel.profile import Profile
+    from bootsim.realkernel.boot import RealBoot
+    from bootsim.realkernel.image import KernelImage
     from bootsim.simulate import Boot
+    from bootsim.views.booted import Booted
 
 
 def run_boot(
@@ -31,17 +34,10 @@ def run_boot(
     if options["ram_fill"] and sys.stderr.isatty():
         click.echo("bootsim: filling RAM", err=True)
     machine = Boot(
-        dtb=options["dtb"],
-        dts=options["dts"],
-        cmdline=options["append"],
-        initrd=options["initrd"],
+        **board_of(options),
         profile=profile or profile_of(options),
-        dtb_addr=options["dtb_addr"],
-        initrd_addr=options["initrd_addr"],
-        phys_offset=options["phys_offset"],
         drivers=drivers or (),
         until=event_or_stage(at),
-        ram_fill=options["ram_fill"],
         bad_ram=[_bad_cell(text) for text in options["bad_ram"]],
         progress=Progress() if sys.stderr.isatty() else lambda _text: None,
     )
@@ -55,9 +51,69 @@ def run_boot(
         if log:
             for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
                 click.echo(printable(line))
-        for note in machine.notes:
-            click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
+        print_notes(machine.notes)
     return machine
+
+
+def print_notes(notes: list[str]) -> None:
+    """What a boot has to remark about itself."""
+    for note in notes:
+        click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
+
+
+def run_kernel(boot: RealBoot, until: str, *, log: bool = False, as_json: bool = False) -> RealBoot:
+    """Run a real kernel up to `until`; with `log`, print its log, also if it dies."""
+    try:
+        boot.run(until)
+    except BootsimError as error:
+        if as_json:
+            print_kernel_summary(boot, error=str(error))
+        raise
+    finally:
+        if log:
+            for line in [*boot.machine.uart.text.splitlines(), *boot.log]:
+                click.echo(printable(line))
+        print_notes(boot.notes)
+    return boot
+
+
+def kernel_boot(options: dict[str, Any]) -> RealBoot:
+    """The boot, still to be run, of the real kernel `options["kernel"]`."""
+    from bootsim.realkernel.boot import RealBoot
+
+    return RealBoot(kernel_image(options), timeout=options["timeout"], **board_of(options))
+
+
+def kernel_image(options: dict[str, Any]) -> KernelImage:
+    """The real kernel `options["kernel"]`."""
+    from bootsim.realkernel.image import load_kernel_image
+
+    return load_kernel_image(
+        options["kernel"], system_map=options["system_map"], vmlinux=options["vmlinux"]
+    )
+
+
+def board_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What the options say of the board and of its boot loader, as Boot and RealBoot take it."""
+    names = ("dtb", "dts", "initrd", "dtb_addr", "initrd_addr", "phys_offset", "ram_fill")
+    return {name: options[name] for name in names} | {"cmdline": options["append"]}
+
+
+def run_either(options: dict[str, Any]) -> Booted:
+    """The model's boot, or with --kernel that of a real kernel."""
+    if options["kernel"] is None:
+        return run_boot(options)
+    return run_kernel(kernel_boot(options), options["at"] or "memory-line")
+
+
+def print_kernel_summary(boot: RealBoot, as_json: bool = True, *, error: str | None = None) -> None:
+    """What the boot of a real kernel came to."""
+    from bootsim.views.summary import events, kernel_summary
+
+    view = kernel_summary(boot)
+    if as_json:
+        view.data.update(error=error, events=events(boot))
+    print_view(view, as_json)
 
 
 def print_summary(booted: Boot, as_json: bool, *, error: str | None = None) -> None:

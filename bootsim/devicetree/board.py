@@ -63,6 +63,13 @@ class Board:
         return whole_pages(self.memory)
 
 
+def devices_of(blob: bytes) -> list[tuple[str, int]]:
+    """Each usable device of a valid blob that the CPU can reach: path, physical address of its
+    first registers."""
+    tree = parse_blob(blob, "device tree")
+    return [(node.path, address) for node, address in _device_addresses(tree.root, ())]
+
+
 def whole_pages(memory: Iterable[Range]) -> tuple[Range, ...]:
     """RAM below 4 GiB in whole pages, sorted: rounded outwards, what overlaps is one bank."""
     banks: list[Range] = []

@@ -24,7 +24,6 @@ _LETTERS = (
     ("initrd", "I"),
     ("CMA", "C"),
     ("memory map", "M"),
-    (FREE, "."),
 )
 _FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
 
@@ -191,4 +190,6 @@ def _letter(pieces: list[Owned], base: int, end: int) -> str:
 
 
 def _piece_letter(owner: str) -> str:
+    if owner == FREE:
+        return "."
     return next((letter for start, letter in _LETTERS if owner.startswith(start)), "R")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,17 +23,20 @@ def struct(boot: Booted, name: str) -> View:
     lines: list[str] = []
     for title, virt, value in _instances(boot, name):
         phys = boot.linear.virt_to_phys(virt)
-        lines.append(
-            f"struct {title} at {phys:#010x} (virtual {virt:#010x}), {ctypes.sizeof(value)} bytes"
+        overlaid = isinstance(value, ctypes.Structure)
+        size = ctypes.sizeof(value) if overlaid else None
+        told = "" if size is None else f", {size} bytes"
+        lines.append(f"struct {title} at {phys:#010x} (virtual {virt:#010x}){told}")
+        fields = list(_fields(value) if overlaid else _counts(value))
+        lines.extend(
+            f"  {_offset(offset)}  {path:32} {_text(item)}" for path, offset, item in fields
         )
-        fields = list(_fields(value))
-        lines.extend(f"  {offset:#06x}  {path:32} {_text(item)}" for path, offset, item in fields)
         data.append(
             {
                 "struct": title,
                 "address": phys,
                 "virtual": virt,
-                "size": ctypes.sizeof(value),
+                "size": size,
                 "fields": {path: item for path, _, item in fields},
             }
         )
@@ -71,8 +75,11 @@ def page(boot: Booted, pfn: int) -> View:
     return View(data, lines)
 
 
-def _instances(boot: Booted, name: str) -> Iterator[tuple[str, int, ctypes.Structure]]:
-    """(title, virtual address, overlay) of each structure called `name`."""
+def _instances(boot: Booted, name: str) -> Iterator[tuple[str, int, Any]]:
+    """(title, virtual address, contents) of each structure called `name`.
+
+    The contents lie over RAM, or are what was read of a real kernel's, whose layout is its own.
+    """
     if name == "memblock":
         memblock = boot.memblock
         at = memblock.at.memblock
@@ -98,6 +105,16 @@ def _fields(
             yield from _fields(item, f"{path}{name}.", offset)
         else:
             yield f"{path}{name}", offset, item
+
+
+def _counts(value: Any) -> Iterator[tuple[str, None, int]]:
+    """(name, no offset, value) of each field that was read."""
+    for field in dataclasses.fields(value):
+        yield field.name, None, getattr(value, field.name)
+
+
+def _offset(offset: int | None) -> str:
+    return " " * 6 if offset is None else f"{offset:#06x}"
 
 
 def _text(value: object) -> str:
