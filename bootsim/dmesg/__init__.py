@@ -1,0 +1,31 @@
+"""A recorded log as a boot: dmesg with memblock=debug, read and replayed.
+
+>>> from bootsim.dmesg import read_log, replay
+>>> replayed = replay(read_log("boot.log").boot())      # doctest: +SKIP
+>>> replayed.memblock.reserved                          # doctest: +SKIP
+<memblock.reserved: [0x60004000-0x60007fff], ...>
+
+`words` reads memblock's lines, `lines` and `recording` the file around them, `replay` runs a boot
+through bootsim's memblock and finds what the log does not tell, with `dump` and `allocations`.
+"""
+
+from __future__ import annotations
+
+from bootsim.dmesg.findings import Finding, FindingKind
+from bootsim.dmesg.recording import LoggedBoot, Recording, parse_log, read_log
+from bootsim.dmesg.replay import replay
+from bootsim.dmesg.replayed import Replayed, Taken
+from bootsim.dmesg.words import parse_line
+
+__all__ = [
+    "Finding",
+    "FindingKind",
+    "LoggedBoot",
+    "Recording",
+    "Replayed",
+    "Taken",
+    "parse_line",
+    "parse_log",
+    "read_log",
+    "replay",
+]
