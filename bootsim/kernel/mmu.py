@@ -51,6 +51,7 @@ from bootsim.kernel.pgtable import (
     map_pages,
     pmd_clear,
     pmd_populate,
+    vmalloc_start,
 )
 from bootsim.kernel.static_vm import fill_pmd_gaps, iotable_init, pci_reserve_io
 
@@ -403,9 +404,3 @@ def kmap_init(kernel: Kernel) -> None:
     if kernel.profile.config.highmem:
         early_pte_alloc(kernel, layout.page_offset - PMD_SIZE, PAGE_KERNEL_TABLE)  # PKMAP_BASE
     early_pte_alloc(kernel, layout.fixaddr_start, PAGE_KERNEL_TABLE)
-
-
-def vmalloc_start(kernel: Kernel) -> int:
-    """VMALLOC_START: a gap above lowmem, aligned to it (asm/pgtable.h)."""
-    offset = kernel.profile.layout.vmalloc_offset
-    return round_down(kernel.vars.high_memory + offset, offset)

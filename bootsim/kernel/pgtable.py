@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from bootsim.errors import KernelPanic
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_up
+from bootsim.kernel.memory import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+    SECTION_SIZE,
+    round_down,
+    round_up,
+)
 from bootsim.trace import CreateMapping
 
 # asm/pgtable-2level-hwdef.h; ARM ARM DDI 0406C, B3.5.1
@@ -56,6 +63,7 @@ PTE_EXT_APX = 1 << 9
 PTE_HWTABLE_OFF = 512 * 4
 PTE_TABLE_SIZE = 2 * PTE_HWTABLE_OFF
 PAGE_KERNEL_TABLE = PMD_TYPE_TABLE | PMD_BIT4 | DOMAIN_KERNEL << 5
+_TASK_GAP = 16 << 20  # bytes below PAGE_OFFSET: arch/arm/include/asm/memory.h, TASK_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +123,26 @@ def early_pte_alloc(kernel: Kernel, virt: int, prot: int) -> int:
     return table
 
 
+def vmalloc_start(kernel: Kernel) -> int:
+    """VMALLOC_START: a gap above lowmem, aligned to it (asm/pgtable.h)."""
+    offset = kernel.profile.layout.vmalloc_offset
+    return round_down(kernel.vars.high_memory + offset, offset)
+
+
 def create_mapping(kernel: Kernel, virt: int, phys: int, length: int, kind: MemType) -> None:
     """Map virtual [virt, virt + length) to `phys`: by sections where all is aligned, else pages.
 
-    Whole pages are mapped; a `phys` within a page is that page's start.
+    Whole pages are mapped; a `phys` within a page is that page's start. Nothing is mapped below
+    TASK_SIZE, where processes are to live; Linux says so and goes on.
     """
+    layout = kernel.profile.layout
+    what = f"mapping for {phys & -PAGE_SIZE:#010x} at {virt:#010x}"
+    if virt != layout.vectors_base and virt < layout.page_offset - _TASK_GAP:
+        kernel.pr_warn(f"BUG: not creating {what} in user region")
+        return
+    for_devices = layout.page_offset <= virt < layout.fixaddr_start and kind.name == "MT_DEVICE"
+    if for_devices and not vmalloc_start(kernel) <= virt < layout.vmalloc_end:
+        kernel.pr_warn(f"BUG: {what} out of vmalloc space")
     if length == 0:
         return
     offset = virt % PAGE_SIZE
