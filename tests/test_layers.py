@@ -29,20 +29,22 @@ ROOMS = {
     "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
     "realkernel": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
-        *("cache", "inputs", "loader", "dmesg"),
+        *("cache", "inputs", "loader", "dmesg", "simulate"),
     },
     "simulate": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
         *("inputs", "loader", "driver"),
     },
-    "sources": {"errors", "trace", "kernel", "driver", "dmesg", "simulate", "realkernel"},
+    "sources": {
+        *("errors", "trace", "inputs", "kernel", "driver", "dmesg", "simulate", "realkernel"),
+    },
     "views": {
         *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
         *("driver", "guest", "dmesg", "simulate", "realkernel", "sources"),
     },
-    "selftest": {"errors", "trace", "machine", "kernel", "driver", "guest", "simulate"},
+    "selftest": {"errors", "cache", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {
-        *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
+        *("errors", "trace", "numbers", "inputs", "machine", "devicetree", "kernel"),
         *("driver", "guest", "dmesg", "simulate", "realkernel", "sources", "views", "selftest"),
     },
 }

@@ -39,19 +39,28 @@ class Board:
     initrd: tuple[int, int] | None
 
     @classmethod
-    def from_blob(cls, data: bytes, name: str) -> Board:
-        """The board that blob `data` describes. Raises DeviceTreeError."""
-        return cls.from_tree(parse_blob(data, name))
+    def from_blob(
+        cls, data: bytes, name: str, *, ram: Iterable[tuple[int, int]] | None = None
+    ) -> Board:
+        """The board that blob `data` describes; with `ram`, banks of (base, size), in place of its
+        memory. Raises DeviceTreeError."""
+        return cls.from_tree(parse_blob(data, name), ram=ram)
 
     @classmethod
-    def from_tree(cls, tree: Tree) -> Board:
-        """The board that `tree` describes; DeviceTreeError if there is no usable RAM in it."""
+    def from_tree(cls, tree: Tree, *, ram: Iterable[tuple[int, int]] | None = None) -> Board:
+        """The board that `tree` describes, or with `ram` that RAM.
+
+        Raises DeviceTreeError if there is no usable RAM.
+        """
+        memory = _memory(tree) if ram is None else tuple(Range(*bank) for bank in ram)
+        if not whole_pages(memory):
+            raise DeviceTreeError(f"{tree.name}: no RAM below 4 GiB")
         compatible = tree.root.strings("compatible")
         chosen = tree.root.child("chosen")
         return cls(
             model=tree.root.string("model") or next(iter(compatible), ""),
             compatible=compatible,
-            memory=_memory(tree),
+            memory=memory,
             uarts=_uarts(tree),
             cpus=_cpus(tree),
             bootargs=chosen.string("bootargs") if chosen else None,

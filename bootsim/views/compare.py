@@ -27,6 +27,7 @@ _ALIVE = "comes through"
 _DUMP = "MEMBLOCK configuration:"
 _MEMORY_LINE = "Memory: "
 _CPU_LINE = "Booting Linux on physical CPU"  # whose id is the machine's
+_ZONES = "Zone ranges:"
 _DUMPED = (" memory", " reserved")
 _FREES = frozenset({"memblock_free", "memblock_phys_free"})
 
@@ -45,12 +46,13 @@ class Difference:
 
 @dataclass(slots=True)
 class Part:
-    """One thing that was compared: `same` of `total` items are equal.
+    """One thing that was compared, `name` for programs: `same` of `total` items are equal.
 
     `remarks` are worth showing although they count as equal. `unknown` is why the thing could not
     be compared, empty if it could.
     """
 
+    name: str
     title: str
     same: int = 0
     total: int = 0
@@ -77,10 +79,10 @@ def compare(a: Source, b: Source) -> Comparison:
     """Compare two boots of one machine."""
     parts = (
         _outcomes(a, b),
-        *_tables("where memblock=debug dumps them", a.dump, b.dump),
-        _lines("log, up to there", _to_the_dump(a.log), _to_the_dump(b.log)),
+        *_tables("dump", "where memblock=debug dumps them", a.dump, b.dump),
+        _lines("log", "log, up to there", _to_the_dump(a.log), _to_the_dump(b.log)),
         _events(a, b),
-        *_tables("at the end", a.final, b.final),
+        *_tables("final", "at the end", a.final, b.final),
         _memory_lines(a, b),
     )
     return Comparison(a.name, b.name, parts)
@@ -91,7 +93,7 @@ def compare(a: Source, b: Source) -> Comparison:
 
 def _outcomes(a: Source, b: Source) -> Part:
     """Whether both come through, or die alike: by the same panic, or by a fault."""
-    part = Part("outcome", total=1)
+    part = Part("outcome", "outcome", total=1)
     fates = Difference(a.died or _ALIVE, b.died or _ALIVE)
     if _kind_of_death(a.died) == _kind_of_death(b.died):
         part.same = 1
@@ -107,9 +109,9 @@ def _kind_of_death(died: str | None) -> str:
     return died if died.startswith("Kernel panic") else "fault"
 
 
-def _tables(when: str, a: Tables | None, b: Tables | None) -> Iterator[Part]:
+def _tables(moment: str, when: str, a: Tables | None, b: Tables | None) -> Iterator[Part]:
     for name in ("memory", "reserved"):
-        part = Part(f"{name} {when}")
+        part = Part(f"{moment}.{name}", f"{name} {when}")
         if a is None or b is None:
             part.unknown = f"{'A' if a is None else 'B'} does not tell"
         else:
@@ -118,15 +120,15 @@ def _tables(when: str, a: Tables | None, b: Tables | None) -> Iterator[Part]:
         yield part
 
 
-def _lines(title: str, a: Sequence[str], b: Sequence[str]) -> Part:
-    part = Part(title)
+def _lines(name: str, title: str, a: Sequence[str], b: Sequence[str]) -> Part:
+    part = Part(name, title)
     _align(part, a, b, key=lambda line: _OFFSET.sub("", line), show=str)
     return part
 
 
 def _memory_lines(a: Source, b: Source) -> Part:
     found = [[line for line in source.log if line.startswith(_MEMORY_LINE)] for source in (a, b)]
-    part = _lines('"Memory:" line', *found)
+    part = _lines("memory_line", '"Memory:" line', *found)
     if not all(found):
         part.differences.clear()
         part.unknown = f"{' and '.join(n for n, f in zip('AB', found, strict=True) if not f)}"
@@ -167,7 +169,7 @@ def _events(a: Source, b: Source) -> Part:
     memblock puts the same request to the same place unless its tables differ: where an earlier
     difference is known, a pair that lies apart only follows it.
     """
-    part = Part("memblock's events")
+    part = Part("events", "memblock's events")
     sides = [
         [event for event in _memblock_events(source) if a.sees(event) and b.sees(event)]
         for source in (a, b)
@@ -261,6 +263,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "equal": comparison.equal,
         "parts": [
             {
+                "name": part.name,
                 "title": part.title,
                 "verdict": _verdict(part),
                 "same": part.same,
@@ -290,9 +293,12 @@ def _event(event: MemblockEvent) -> str:
 
 
 def _to_the_dump(log: Sequence[str]) -> list[str]:
-    """The lines up to memblock's tables, or to the end without those."""
+    """The lines up to the end of memblock's tables or, without those, up to the zones.
+
+    What comes later is about hardware, too.
+    """
     lines = [line for line in log if not line.startswith(_CPU_LINE)]
-    if _DUMP not in lines:
-        return lines
-    end = lines.index(_DUMP) + 1
-    return lines[:end] + list(takewhile(lambda line: line.startswith(_DUMPED), lines[end:]))
+    if _DUMP in lines:
+        end = lines.index(_DUMP) + 1
+        return lines[:end] + list(takewhile(lambda line: line.startswith(_DUMPED), lines[end:]))
+    return list(takewhile(lambda line: line != _ZONES, lines))

@@ -1,0 +1,146 @@
+"""Boots that make a kernel show what it was built with.
+
+Two are enough: one of the built-in board with a log of memblock, one of a made-up board that has
+more of everything than a kernel takes, and a command line that is longer than it keeps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from bootsim.devicetree.blob import flatten
+from bootsim.devicetree.tree import Node, Tree
+from bootsim.errors import BootsimError
+from bootsim.inputs import read_tree
+from bootsim.kernel.libfdt import Fdt
+from bootsim.realkernel.boot import RealBoot
+from bootsim.realkernel.image import KernelImage
+from bootsim.trace import MemblockAlloc
+
+LOG_BUF_LEN = 4 << 20  # bytes; more than any kernel's own (CONFIG_LOG_BUF_SHIFT is 25 at most)
+LOG_TRIAL = f"memblock=debug log_buf_len={LOG_BUF_LEN}"
+# The made-up board. RAM ends at a multiple of any block that the buddy allocator may have.
+_RAM_BASE, _RAM_SIZE = 0x60000000, 0x90000000
+CPUS = 40  # include/linux/threads.h and arch/arm/Kconfig: at most 32
+SMALL_REGIONS = 100  # drivers/of/of_reserved_mem.c: 64 up to 6.6
+POOLS = 24  # CONFIG_CMA_AREAS is 7 or 19 unless someone wants otherwise
+_SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000
+# As large and aligned as any kernel's largest block (MAX_ORDER 13).
+_POOL_BASE, _POOL_SIZE = 0x90000000, 0x1000000
+_LONG_PARAMETER = "x=" + "y" * 8192
+WIDE_TRIAL = f"movablecore=4K {_LONG_PARAMETER}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A boot of the kernel to the line "Memory:", and what it did and said."""
+
+    boot: RealBoot
+    blob: bytes
+    cmdline: str
+
+    @cached_property
+    def log(self) -> list[str]:
+        return self.boot.log
+
+    @cached_property
+    def allocs(self) -> list[tuple[str, MemblockAlloc]]:
+        """memblock's allocations, each with the name of the function that asked for it."""
+        return [
+            (event.caller.split("+")[0], event)
+            for event in self.boot.trace
+            if isinstance(event, MemblockAlloc)
+        ]
+
+    def sizes(self, *callers: str) -> list[int]:
+        """The sizes in bytes of what these functions asked for, in order."""
+        return [event.size for caller, event in self.allocs if caller in callers]
+
+    @property
+    def fdt(self) -> Fdt:
+        """The tree as the kernel found it in RAM, with the command line in it."""
+        dtb = self.boot.placement.dtb
+        return Fdt(self.boot.memory.read(dtb.base, dtb.size))
+
+    def match(self, pattern: str) -> re.Match[str] | None:
+        """The first line of the log that holds `pattern`."""
+        return next(filter(None, (re.search(pattern, line) for line in self.log)), None)
+
+    def count(self, text: str) -> int:
+        """The lines of the log that hold `text`."""
+        return sum(text in line for line in self.log)
+
+    def between(self, first: str, last: str) -> Iterator[str]:
+        """The lines of the log after the one that is `first`, up to the one that is `last`."""
+        inside = False
+        for line in self.log:
+            if line == last:
+                return
+            if inside:
+                yield line
+            inside = inside or line == first
+
+
+def run_trials(image: KernelImage, dtb: bytes | None = None) -> tuple[Trial, Trial]:
+    """The two boots; `dtb` is a board to take instead of the built-in one.
+
+    Raises BootsimError where the kernel comes to no "Memory:" on them.
+    """
+    blob, name = read_tree(dtb)
+    return (
+        _trial(image, blob, name, LOG_TRIAL),
+        _trial(image, flatten(wide_tree()), "made-up board", WIDE_TRIAL),
+    )
+
+
+def _trial(image: KernelImage, blob: bytes, name: str, cmdline: str) -> Trial:
+    boot = RealBoot(image, dtb=blob, name=name, cmdline=cmdline)
+    try:
+        boot.run()
+    except BootsimError as error:
+        raise BootsimError(f"{image.name} does not boot on {name}: {error}") from error
+    return Trial(boot, blob, cmdline)
+
+
+def wide_tree() -> Tree:
+    """The made-up board: RAM beyond lowmem, and too many CPUs, reserved regions and CMA pools."""
+    cells = {"#address-cells": _cells(1), "#size-cells": _cells(1)}
+    cpus = [
+        _node("/cpus", f"cpu@{n:x}", {"device_type": b"cpu\0", "reg": _cells(n)})
+        for n in range(CPUS)
+    ]
+    parent = "/reserved-memory"
+    regions = [
+        _node(parent, f"pool@{at:x}", _pool(at))
+        for at in range(_POOL_BASE, _POOL_BASE + POOLS * _POOL_SIZE, _POOL_SIZE)
+    ] + [
+        _node(parent, f"small@{at:x}", {"reg": _cells(at, _SMALL_SIZE)})
+        for at in range(_SMALL_BASE, _SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
+    ]
+    memory = {"device_type": b"memory\0", "reg": _cells(_RAM_BASE, _RAM_SIZE)}
+    children = (
+        _node("", "chosen", {}),
+        _node("", f"memory@{_RAM_BASE:x}", memory),
+        _node("", "cpus", cells | {"#size-cells": _cells(0)}, cpus),
+        _node("", "reserved-memory", cells | {"ranges": b""}, regions),
+    )
+    root = cells | {"model": b"made-up board\0", "compatible": b"arm,vexpress\0"}
+    return Tree("made-up board", Node("/", "/", root, children))
+
+
+def _pool(base: int) -> dict[str, bytes]:
+    reg = _cells(base, _POOL_SIZE)
+    return {"compatible": b"shared-dma-pool\0", "reusable": b"", "reg": reg}
+
+
+def _node(
+    parent: str, name: str, properties: dict[str, bytes], children: list[Node] | None = None
+) -> Node:
+    return Node(name, f"{parent}/{name}", properties, tuple(children or ()))
+
+
+def _cells(*values: int) -> bytes:
+    return b"".join(value.to_bytes(4, "big") for value in values)
