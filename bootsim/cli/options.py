@@ -90,9 +90,9 @@ _IMAGE_OPTIONS = (
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
-        default=60.0,
+        default=30.0,
         metavar="SECONDS",
-        help="Give the kernel up after so long, 60 s by default.",
+        help="Give the kernel up after so long, 30 s by default.",
     ),
 )
 _KERNEL_OPTIONS = (

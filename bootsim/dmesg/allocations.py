@@ -20,13 +20,13 @@ from bootsim.dmesg.findings import FindingKind
 from bootsim.dmesg.spans import contains, difference, intersection
 from bootsim.dmesg.state import State
 from bootsim.dmesg.words import function_of
-from bootsim.kernel.memblock import NUMA_NO_NODE, MemblockFlags
+from bootsim.kernel.memblock import NUMA_NO_NODE
 from bootsim.kernel.memory import round_up
 from bootsim.machine.memory import Range
 from bootsim.trace import MemblockAlloc
 
 PMD_SIZE = 2 << 20  # arch/arm/include/asm/pgtable-2level.h, pgtable-3level.h
-_EXPLAINED_MAX = 1000  # a log with more surprises is not explained any further
+_EXPLAINED_MAX = 200  # a log with more surprises is not explained any further
 _EVIDENT_ALIGN = 0x1000
 _CACHE_BYTES = (32, 64, 128, 16, 256)  # SMP_CACHE_BYTES of the architectures
 
@@ -99,7 +99,7 @@ class AllocationCheck:
         self._cache_bytes = state.memblock.features.smp_cache_bytes
         # CMA and the tree's reservations, with bounds of their own, come before the dump.
         self.early_areas_done = False
-        # Reserved to explain an address, and perhaps too much: (line, range).
+        # Reserved to explain an address, and perhaps too much.
         self._assumed: list[Range] = []
         if limit is not None:
             self._memblock.set_current_limit(limit)
@@ -115,15 +115,14 @@ class AllocationCheck:
             return 0
         # Only the allocators of virtual addresses keep to the limit whatever is asked for.
         end = min(request.end, memblock.current_limit) if request.retries else request.end
-        mirror = int(MemblockFlags.MIRROR)
-        has_mirror = any(region.flags & mirror for region in memblock.memory)
+        mirror = memblock.choose_memblock_flags()
         nodes = [request.nid]
         if request.nid != NUMA_NO_NODE and not request.exact_nid:
             nodes.append(NUMA_NO_NODE)
         starts = [request.start, 0] if request.retries and request.start else [request.start]
         align = request.align or self._cache_bytes
         for start in starts:
-            for flags in (mirror, 0) if has_mirror else (0,):
+            for flags in dict.fromkeys((mirror, 0)):
                 for nid in nodes:
                     found = memblock.find_in_range_node(request.size, align, start, end, nid, flags)
                     if found:

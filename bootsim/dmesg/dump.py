@@ -12,13 +12,13 @@ from bootsim.dmesg.findings import FindingKind
 from bootsim.dmesg.names import boot_names
 from bootsim.dmesg.recording import LoggedBoot
 from bootsim.dmesg.spans import difference, union
-from bootsim.dmesg.state import State, action_of, apply, new_memblock, spans
+from bootsim.dmesg.state import State, action_of, apply, grow, new_memblock, spans
 from bootsim.dmesg.tree import TreeFacts
 from bootsim.dmesg.words import Dump
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
-from bootsim.trace import MemblockRange
+from bootsim.trace import MemblockRange, MemblockResize
 
 _BEFORE = "before memblock=debug is parsed"
 
@@ -80,9 +80,7 @@ class DumpComparison:
         removed = union(
             Range(item.base, item.size)
             for line, item in self._boot.items
-            if line < dump.first
-            and isinstance(item, MemblockRange)
-            and action_of(item) == "remove"
+            if line < dump.first and isinstance(item, MemblockRange) and action_of(item) == "remove"
         )
         touching = [s for s in removed if any(s.end >= m.base and m.end >= s.base for m in memory)]
         before = union([*memory, *touching])
@@ -94,7 +92,10 @@ class DumpComparison:
     def _run_to(self, dump: Dump, memory: list[Range]) -> Memblock:
         """The tables at `dump` if the log told all, beginning with `memory`."""
         features = self._boot.features
-        memblock = new_memblock(features, self._state.memblock.memory.max)
+        memblock = new_memblock(features, self._state.memblock.features.init_regions)
+        for line, item in self._boot.items:
+            if line < dump.first and isinstance(item, MemblockResize):
+                grow(memblock, memblock.table(item.name), item.max)
         for span in memory:
             size = min(span.size, features.phys_addr_max - span.base)
             if size > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from bootsim.dmesg.findings import Finding, FindingKind
 from bootsim.dmesg.lines import LogLine, split_lines
 from bootsim.dmesg.words import Dump, DumpTitle, is_damaged, parse_dump_line, parse_line
 from bootsim.errors import BootsimError
+from bootsim.inputs import FilePath, read_content
 from bootsim.kernel.memblock import MemblockFeatures
 from bootsim.machine.memory import Range
 from bootsim.trace import Event, MemblockAlloc, MemblockRange, MemblockResize, Printk, Trace
@@ -141,15 +141,10 @@ class Recording:
         return boot
 
 
-def read_log(path: str | os.PathLike[str]) -> Recording:
+def read_log(path: FilePath) -> Recording:
     """The log in file `path`. Raises BootsimError if it cannot be read or is too large."""
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(LOG_MAX + 1)
-    except OSError as error:
-        raise BootsimError(f"{path}: {error.strerror}") from error
-    return parse_log(data, str(path))
+    data = read_content(path, LOG_MAX)
+    return parse_log(data, str(Path(path)))
 
 
 def parse_log(data: bytes, name: str = "log") -> Recording:

@@ -16,7 +16,7 @@ from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
 from bootsim.dmesg.recording import LoggedBoot
 from bootsim.dmesg.replayed import RamBanks, Replayed
 from bootsim.dmesg.spans import difference, union
-from bootsim.dmesg.state import INIT_MEMBLOCK_REGIONS, State, action_of, new_memblock
+from bootsim.dmesg.state import INIT_MEMBLOCK_REGIONS, State, action_of, grow, new_memblock
 from bootsim.dmesg.tree import TreeFacts, tree_facts
 from bootsim.dmesg.words import Dump, function_of
 from bootsim.errors import BootsimError
@@ -24,13 +24,12 @@ from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.machine.memory import Range
 from bootsim.trace import Event, MemblockAlloc, MemblockRange, MemblockResize, Printk
 
-# Allocators that reserve and log no request, by the function that reserves; to 5.0 and since.
+# To 5.0, the functions that reserve for an allocator which logs no request. From 5.1 on two callers
+# of memblock_alloc_range_nid() log none: cma_declare_contiguous_nid(), which says what it got, and
+# memblock_phys_alloc_try_nid(), which ARM does not call.
 _SILENT_TO_5_0 = frozenset(
     {"memblock_alloc_range", "memblock_alloc_range_nid", "memblock_alloc_base_nid"}
 )
-# From 5.1 on two callers of memblock_alloc_range_nid() log no request:
-# cma_declare_contiguous_nid(), which says what it got, and memblock_phys_alloc_try_nid(), which
-# ARM does not call.
 _SPARE_REGIONS = 4096
 _RESIZES_MAX = 8  # lines about doubling that follow one event
 
@@ -74,7 +73,7 @@ class _Replay:
         self._names = Names()
         self._request: tuple[int, MemblockAlloc] | None = None
         self._unasked: tuple[int, Range] | None = None
-        self._memory_room = INIT_MEMBLOCK_REGIONS
+        self._told_room: dict[str, int] = {}
         self._last_reserved = Range(0, 0)
         self._image_seen = False
 
@@ -217,34 +216,26 @@ class _Replay:
         use_above = self._check.find(above) or not avoid.size
         self._check.check(above if use_above else below, Range(event.base, size))
         state.emit(event)
+        table = state.memblock.table(event.name)
+        grow(state.memblock, table, event.max)
+        self._told_room[event.name] = event.max
 
     def _grow_for(self, index: int) -> None:
         """Double an array before the event at `index`, if the lines after it say that it was."""
+        memblock = self._state.memblock
         for _, item in self._boot.items[index + 1 : index + 1 + _RESIZES_MAX]:
             if isinstance(item, MemblockResize):
-                self._grow(item.name, item.max)
+                grow(memblock, memblock.table(item.name), item.max)
             elif isinstance(item, MemblockRange) and _doubles(item):
-                memblock = self._state.memblock
-                if len(memblock.reserved) + 2 > memblock.reserved.max:
-                    self._grow("reserved", 2 * memblock.reserved.max)
+                grow(memblock, memblock.reserved, len(memblock.reserved) + 2)
             elif not isinstance(item, Printk):
                 break
 
-    def _grow(self, name: str, room: int) -> None:
-        reserved = self._state.memblock.reserved
-        most = self._state.memblock.features.init_regions
-        if name == "memory":
-            self._memory_room = max(room, self._memory_room)
-        elif name == "reserved" and reserved.max < room:
-            reserved.max = min(room, most)
-
     def _failed(self, event: MemblockRange) -> None:
-        room = self._state.memblock.reserved.max
         span = Range(event.base, event.size)
         self._state.found(
             FindingKind.FAILED,
-            f"{event.function} of {span}: -ENOMEM: the table has its {room} regions, "
-            "and cannot grow yet",
+            f"{event.function} of {span}: -ENOMEM: the table is full, and cannot grow yet",
         )
 
     # What else changes the tables.
@@ -289,14 +280,12 @@ class _Replay:
                 state.name(taken, name)
 
     def _finish(self) -> None:
-        """Leave tables that look as Linux's: with as much room as it has."""
+        """Leave tables that look as Linux's, as far as is known, where their room was not."""
         memblock = self._state.memblock
         for table in (memblock.memory, memblock.reserved):
-            room = self._memory_room if table is memblock.memory else INIT_MEMBLOCK_REGIONS
-            while room < table.cnt:
-                room *= 2
-            if table is memblock.memory or table.max == memblock.features.init_regions:
-                table.max = room
+            if table.max == memblock.features.init_regions:
+                table.max = self._told_room.get(table.label, INIT_MEMBLOCK_REGIONS)
+                grow(memblock, table, table.cnt)
 
 
 def _is_nameless(caller: str) -> bool:

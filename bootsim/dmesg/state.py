@@ -100,12 +100,12 @@ def apply(memblock: Memblock, event: MemblockRange) -> int | None:
     return 0
 
 
-def grow(table: MemblockType, regions: int) -> None:
+def grow(memblock: Memblock, table: MemblockType, regions: int) -> None:
     """Double `table`'s room until it holds `regions`, as far as there is RAM for it."""
-    room = INIT_MEMBLOCK_REGIONS
+    room = table.max
     while room < regions:
         room *= 2
-    table.max = room
+    table.max = min(room, memblock.features.init_regions)
 
 
 def spans(regions: list[Region]) -> list[Range]:
@@ -157,7 +157,8 @@ class State:
             table.max = self.memblock.features.init_regions
         self.run(MemblockRange(function, span.base, span.size, 0, nid, caller, False))
         for table, room in zip(tables, rooms, strict=True):
-            grow(table, max(room, table.cnt))
+            table.max = room
+            grow(self.memblock, table, table.cnt)
 
     def mark(self, span: Range, flags: int) -> list[str]:
         """Give memory in `span` the flags `flags`, unlogged; the functions that do it."""

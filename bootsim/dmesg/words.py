@@ -33,7 +33,9 @@ _ALLOC = re.compile(
     rf"(?<!\w)(_*memblock_\w+): (\d{{1,20}}) bytes align={_HEX}(?: nid=(-?\d{{1,10}}))? "
     rf"from={_HEX} max_addr={_HEX}(?: (\S.*?))?\s*$"
 )
-_RESIZE = re.compile(rf"memblock: (\w+) (?:array )?is doubled to (\d{{1,9}}) at {_SPAN}")
+_RESIZE = re.compile(
+    rf"memblock: (memory|reserved) (?:array )?is doubled to (\d{{1,9}}) at {_SPAN}"
+)
 _LIKE_MEMBLOCK = re.compile(r"memblock_\w+: (?:\[|\d+ byte)|memblock: \w+ (?:array )?is doubled")
 
 _DUMP_TITLE = re.compile(r"MEMBLOCK configuration:")

@@ -19,13 +19,14 @@ from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SIZE, LinearMap
 from bootsim.kernel.setup import KERNEL_SECTIONS
 from bootsim.loader import KernelSpace, Wishes, place
+from bootsim.machine import faults
 from bootsim.machine.absent import AbsentHardware
 from bootsim.machine.cpu import Cpu
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory
 from bootsim.machine.psci import psci_call
 from bootsim.realkernel.calls import Seen, in_order, memblock_call, memblock_functions
-from bootsim.realkernel.death import describe
+from bootsim.realkernel.death import DEAD_ENDS, describe
 from bootsim.realkernel.image import KernelImage
 from bootsim.realkernel.readback import find_memblock
 from bootsim.realkernel.ringbuffer import LogRecord, find_log, read_log, records_so_far
@@ -35,7 +36,7 @@ from bootsim.trace import Stage, Trace
 
 MACHINE_TYPE_NONE = 0xFFFFFFFF  # arch/arm/include/asm/mach-types.h: look into the device tree
 CHECKS_MEM_START = (5, 12)  # the decompressor, for the base of RAM in the tree
-DEFAULT_TIMEOUT = 60.0  # seconds
+DEFAULT_TIMEOUT = 30.0  # seconds
 
 # Where the boot has come past a stage of the model's: at the nth entry of the first of these
 # functions that the kernel has.
@@ -175,6 +176,8 @@ class RealBoot:
         for name in ("panic", _NO_TIMER, *_PANICKED):
             if name in symbols:
                 self._point(symbols.address(name)).end = name
+        for name in filter(symbols.__contains__, DEAD_ENDS):  # in head.S, where the MMU is off
+            self._point(self.linear.virt_to_phys(symbols.address(name))).end = name
 
     def _entry(self, stage: str) -> tuple[str, int] | None:
         return next((e for e in _STAGES[stage] if e[0] in self.image.symbols), None)
@@ -213,6 +216,8 @@ class RealBoot:
     def _end(self, function: str) -> None:
         if function == _NO_TIMER:
             raise BootsimError(f"the kernel went on to {function}(), where it waits for a timer")
+        if function in DEAD_ENDS:
+            raise faults.fault(self.machine.cpu, function)
         if function == "panic":
             self._panicked = True
         elif self._panicked:

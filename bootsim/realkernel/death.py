@@ -15,7 +15,7 @@ from bootsim.machine.cpu import Cpu
 from bootsim.realkernel.image import KernelImage
 
 # Loops in which arch/arm/kernel/head.S and head-common.S end a boot.
-_DEAD_ENDS = MappingProxyType(
+DEAD_ENDS = MappingProxyType(
     {
         "__error_p": "the kernel has no code for this CPU, a Cortex-A9 (MIDR {midr:#010x})",
         "__error_lpae": "the kernel is built for LPAE, which a Cortex-A9 has not",
@@ -34,8 +34,8 @@ def describe(fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMa
     function = image.symbols.function_at(here)
     name = function.partition("+")[0]
     cause = fault.cause
-    if name in _DEAD_ENDS:
-        cause = _DEAD_ENDS[name].format(midr=cpu.midr)
+    if name in DEAD_ENDS:
+        cause = DEAD_ENDS[name].format(midr=cpu.midr)
     elif bug := _bug(fault, cpu, image):
         cause = bug
     elif fault.instruction is None and image.text <= fault.pc < image.text + len(image.code):
