@@ -50,7 +50,8 @@ def parse_boot_options(kernel: Kernel) -> None:
             number = simple_strtoull((value or "").encode("latin-1"), 0)[0]
             kernel.hash_entries[name] = number & 0xFFFFFFFF
         if name == "slub_debug" and _stores_user(value):
-            kernel.switches["stack_depot_want_early_init"] = True
+            wants = kernel.profile.features.stack_depot
+            kernel.switches["stack_depot_want_early_init"] = wants
         if panic_later or _is_known(kernel, name, text):
             continue
         if value is None:

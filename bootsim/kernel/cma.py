@@ -39,6 +39,8 @@ def cma_is_given(kernel: Kernel) -> bool:
 
 def dma_contiguous_reserve(kernel: Kernel) -> None:
     """Reserve the default area: what cma= asks for, else the profile's size."""
+    if not kernel.profile.config.max_cma_areas:
+        return
     size, base, limit, fixed = kernel.profile.config.cma_size, 0, kernel.arm_dma_limit, False
     if kernel.cma_cmdline is not None and cma_is_given(kernel):
         size, base, cmdline_limit = kernel.cma_cmdline

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.mmu import is_smp
-from bootsim.kernel.of_base import cpu_nodes, of_find_node_by_path, of_get_cpu_hwid
+from bootsim.kernel.of_base import cpu_nodes, kept, of_find_node_by_path, of_get_cpu_hwid
 
 MPIDR_HWID_BITMASK = 0xFFFFFF  # arch/arm/include/asm/cputype.h
 _MPIDR_INVALID = ~MPIDR_HWID_BITMASK & 0xFFFFFFFF
@@ -39,7 +39,7 @@ def arm_dt_init_cpu_maps(kernel: Kernel) -> None:
     tmp_map = {0: _MPIDR_INVALID}
     cpuidx, bootcpu_valid = 1, False
     like_5_0 = kernel.profile.features.dt_cpus == "5.0"
-    for cpu in cpu_nodes(cpus, skip_failed=not like_5_0):
+    for cpu in kept(kernel, cpu_nodes(cpus, skip_failed=not like_5_0)):
         hwid = _hwid_in_reg(cpu) if like_5_0 else of_get_cpu_hwid(cpu) & _U32_MASK
         if hwid & ~MPIDR_HWID_BITMASK:
             return

@@ -67,6 +67,7 @@ def parse_early_param(kernel: Kernel, early_mem: Handler) -> None:
         handlers["init_on_alloc"] = early_init_on_alloc
         handlers["init_on_free"] = early_init_on_free
     handlers.update(_others(profile))
+    handlers = {name: act for name, act in handlers.items() if profile.has_early_param(name)}
     others = parse_early_options(
         kernel.boot_command_line,
         [

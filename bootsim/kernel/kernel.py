@@ -37,6 +37,8 @@ from bootsim.machine.mmu import TranslationFault, walk
 from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
+# Characters of a record: LOG_LINE_MAX, less a NUL and KERN_SOH with the level.
+_LOG_TEXT_MAX = 1024 - 32 - 3
 NUMA_NO_NODE = -1  # include/linux/numa.h
 
 T = TypeVar("T")
@@ -278,7 +280,7 @@ class Kernel:
         if not isinstance(text, str):
             raise BootsimError(f"printk of {text!r}: expected a string")
         self.flush_cont()
-        self.trace.emit(Printk(level, text))
+        self.trace.emit(Printk(level, text[:_LOG_TEXT_MAX]))
 
     def vprintk(self, text: bytes) -> None:
         """printk() of a formatted text: its KERN_ prefix, its newline, its continuation.

@@ -36,7 +36,8 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "mem_init": "every free page has been handed to the buddy allocator",
     }
 )
-_MIGRATE_TYPES = 6  # include/linux/mmzone.h, with CONFIG_CMA and CONFIG_MEMORY_ISOLATION
+_MIGRATE_TYPES = 4  # include/linux/mmzone.h
+_MIGRATE_TYPES_CMA = 6  # with CONFIG_CMA and the CONFIG_MEMORY_ISOLATION that it selects
 _BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"  # include/linux/bootconfig.h
 HANDOVER = "mem_init"
 DRIVER_STAGE = "cmd_line"
@@ -85,7 +86,8 @@ def build_all_zonelists(kernel: Kernel) -> None:
     """Say how many pages there may be, and whether they are grouped (mm/page_alloc.c)."""
     buddy = kernel.buddy
     pages = sum(zone.struct.managed_pages for zone in buddy.zones)
-    grouped = pages >= buddy.layout.max_order_nr_pages * _MIGRATE_TYPES
+    types = _MIGRATE_TYPES_CMA if kernel.profile.config.max_cma_areas else _MIGRATE_TYPES
+    grouped = pages >= buddy.layout.max_order_nr_pages * types
     kernel.pr_info(
         f"Built 1 zonelists, mobility grouping {'on' if grouped else 'off'}.  Total pages: {pages}"
     )

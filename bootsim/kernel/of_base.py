@@ -5,7 +5,7 @@ Linux: drivers/of/base.c. Nodes are those of the flattened tree, which the unfla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootsim.errors import KernelPanic
 from bootsim.kernel.fdt import read_cells, tree
@@ -44,7 +44,7 @@ def of_find_node_by_path(kernel: Kernel, path: str, depth: int = 0) -> FdtNode |
         at += 1
         stop = min((n for n in (path.find("/", at), path.find(":", at)) if n >= 0), default=-1)
         name = path[at : stop if stop >= 0 else len(path)]
-        node = next((child for child in node.children if child.name == name), None)
+        node = next((child for child in kept(kernel, node.children) if child.name == name), None)
         following = path.find("/", at)
         at = following if following >= 0 else len(path)
         if separator >= 0 and end < at:
@@ -72,6 +72,12 @@ def of_alias_scan(kernel: Kernel) -> None:
 def early_init_dt_alloc_memory_arch(kernel: Kernel, size: int, align: int, what: str) -> int:
     """Memory for the tree, physical (drivers/of/fdt.c)."""
     return kernel.memblock_alloc(size, align, what, caller="early_init_dt_alloc_memory_arch")
+
+
+def kept(kernel: Kernel, nodes: Iterable[FdtNode]) -> Iterator[FdtNode]:
+    """Those of `nodes` that the unflattened tree has too, on their own account."""
+    all_nodes = kernel.profile.config.of_kobj
+    return (node for node in nodes if all_nodes or node.is_available())
 
 
 def cpu_nodes(cpus: FdtNode | None, *, skip_failed: bool = True) -> Iterator[FdtNode]:

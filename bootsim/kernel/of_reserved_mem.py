@@ -200,7 +200,8 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
             return -EINVAL
         align = read_cells(value) & U32_MASK
     if (
-        node.is_compatible("shared-dma-pool")
+        kernel.profile.config.max_cma_areas
+        and node.is_compatible("shared-dma-pool")
         and "reusable" in node.props
         and "no-map" not in node.props
     ):
@@ -268,7 +269,8 @@ def _init_node(kernel: Kernel, region: ReservedMem) -> int:
     if not region.node.is_compatible("shared-dma-pool"):
         return -ENOENT
     error = -ENOENT
-    for handler in (rmem_cma_setup, rmem_dma_setup):
+    cma = [rmem_cma_setup] if kernel.profile.config.max_cma_areas else []
+    for handler in (*cma, rmem_dma_setup):
         error = handler(kernel, region)
         if error == 0:
             kernel.pr_info(

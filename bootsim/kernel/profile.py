@@ -39,7 +39,8 @@ class Config:
     """What Kconfig and the headers fix; sizes in bytes.
 
     efi, xen, memtest, pci, kexec: whether the kernel has CONFIG_EFI, CONFIG_XEN, CONFIG_MEMTEST,
-        CONFIG_PCI, CONFIG_KEXEC. nr_cpus: CONFIG_NR_CPUS.
+        CONFIG_PCI, CONFIG_KEXEC. nr_cpus: CONFIG_NR_CPUS. max_cma_areas: 0 without CONFIG_CMA.
+    of_kobj: CONFIG_OF_KOBJ; without it the tree is kept without nodes that are not available.
     init_stack: what report_meminit() says of the stack, empty in kernels without it (to 5.2).
     init_on_alloc, init_on_free: CONFIG_INIT_ON_ALLOC_DEFAULT_ON, CONFIG_INIT_ON_FREE_DEFAULT_ON.
     """
@@ -60,6 +61,7 @@ class Config:
     memtest: bool
     pci: bool
     kexec: bool
+    of_kobj: bool
     nr_cpus: int
     init_stack: str
     init_on_alloc: bool
@@ -269,6 +271,11 @@ class Profile:
         merged = {**self.symbols, **symbols}
         _check_symbols(merged, self.name)
         return replace(self, symbols=MappingProxyType(merged))
+
+    def has_early_param(self, name: str) -> bool:
+        """Whether the kernel takes early parameter `name`; true as well if that is not known."""
+        known = self.boot_params.get("early")
+        return known is None or name in known
 
     @property
     def swapper_pg_dir(self) -> int:

@@ -31,7 +31,7 @@ def unflatten_device_tree(kernel: Kernel) -> None:
     if kernel.fdt.tree is None or sizes is None:
         return
     fdt = tree(kernel)
-    plan = unflatten_dt_nodes(fdt, sizes)
+    plan = unflatten_dt_nodes(fdt, sizes, all_nodes=kernel.profile.config.of_kobj)
     at = early_init_dt_alloc_memory_arch(
         kernel, plan.size + len(_END_OF_TREE), _ALIGN, "unflattened device tree"
     )
@@ -106,22 +106,25 @@ class UnflattenedPlan:
         return image
 
 
-def unflatten_dt_nodes(fdt: Fdt, sizes: BootSizes) -> UnflattenedPlan:
-    """The first pass, which finds the size; nodes deeper than FDT_MAX_DEPTH are left out."""
+def unflatten_dt_nodes(fdt: Fdt, sizes: BootSizes, *, all_nodes: bool) -> UnflattenedPlan:
+    """The first pass, which finds the size; nodes deeper than FDT_MAX_DEPTH are left out.
+
+    So are those that are not available, but for `all_nodes`. Nodes below them are kept, and go to
+    the last node that was kept one level above, as in Linux.
+    """
     at = 0
     nodes: list[_PlannedNode] = []
-    parents: list[_PlannedNode] = []
+    parents: dict[int, _PlannedNode] = {}  # by depth
     for node in fdt.root.walk():
-        if node.depth >= FDT_MAX_DEPTH - 1:
+        if node.depth >= FDT_MAX_DEPTH - 1 or not (all_nodes or node.is_available()):
             continue
-        del parents[node.depth :]
         at = round_up(at, _ALIGN)
-        parent = parents[-1] if parents else None
+        parent = parents.get(node.depth - 1)
         planned = _PlannedNode(node, at, [], parent, [])
         if parent is not None:
             parent.children.append(planned)
         nodes.append(planned)
-        parents.append(planned)
+        parents[node.depth] = planned
         at += sizes.device_node + len(node.name) + 1
         has_name = False
         for name, length, value in fdt.property_offsets(node):
