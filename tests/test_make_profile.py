@@ -61,7 +61,7 @@ CASES = [
         "two-banks.dts",
         "memblock=debug cma=32M crashkernel=16M nr_cpus=1 ecc=on cachepolicy=writeback",
     ),
-    Case("small", "small.dts", "memblock=debug dhash_entries=512 memtest=1"),
+    Case("small", "small.dts", "memblock=debug dhash_entries=512 memtest=1 slub_debug=U"),
     Case("small, vmalloc", "small.dts", "memblock=debug vmalloc=4M"),
     Case("large", "large.dts", "memblock=debug movablecore=200M cma=64M"),
     Case(
