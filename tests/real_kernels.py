@@ -78,7 +78,9 @@ def _random_case(random: Random, name: str) -> Case:
     before = ""
     for _ in range(random.randrange(3)):
         base, size = random.choice(banks)
-        before += f"/memreserve/ {base + random.randrange(size):#x} {random.randrange(1, 0x9000):#x};\n"
+        before += (
+            f"/memreserve/ {base + random.randrange(size):#x} {random.randrange(1, 0x9000):#x};\n"
+        )
     return Case(name, board(*banks, extra=extra, before=before), _cmdline(random))
 
 
