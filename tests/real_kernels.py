@@ -53,7 +53,8 @@ def board_cases(folder: Path, count: int, seed: int) -> list[Case]:
     """Boards of `folder` that have memory, each with options of its own."""
     random = Random(seed)
     cases: list[Case] = []
-    for path in random.sample(sorted(folder.rglob("*.dtb")), len(list(folder.rglob("*.dtb")))):
+    paths = sorted(folder.rglob("*.dtb"))
+    for path in random.sample(paths, len(paths)):
         blob = path.read_bytes()
         if _is_bootable(blob):
             cases.append(Case(path.name, blob, _cmdline(random)))
@@ -77,10 +78,9 @@ def _random_case(random: Random, name: str) -> Case:
     )
     before = ""
     for _ in range(random.randrange(3)):
-        base, size = random.choice(banks)
-        before += (
-            f"/memreserve/ {base + random.randrange(size):#x} {random.randrange(1, 0x9000):#x};\n"
-        )
+        base, length = random.choice(banks)
+        at, size = base + random.randrange(length), random.randrange(1, 0x9000)
+        before += f"/memreserve/ {at:#x} {size:#x};\n"
     return Case(name, board(*banks, extra=extra, before=before), _cmdline(random))
 
 

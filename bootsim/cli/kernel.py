@@ -57,11 +57,14 @@ def kernel(image: Path, until: str, made: Path | None, as_json: bool, **options:
     bootsim inspect regions --kernel zImage --dtb board.dtb --at dump
     bootsim kernel zImage --make-profile mine.toml
     """
+    from bootsim.realkernel.boot import UNTIL
+
     options["kernel"] = image
     if made is not None:
         _make_profile(made, options)
         return
-    boot = run_kernel(kernel_boot(options), until, log=not as_json, as_json=as_json)
+    place = {"until" if until in UNTIL else "function": until}
+    boot = run_kernel(kernel_boot(options), place, log=not as_json, as_json=as_json)
     print_kernel_summary(boot, as_json)
 
 

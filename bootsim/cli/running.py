@@ -61,10 +61,12 @@ def print_notes(notes: list[str]) -> None:
         click.echo(f"bootsim: {click.style('note', fg='yellow')}: {note}", err=True)
 
 
-def run_kernel(boot: RealBoot, until: str, *, log: bool = False, as_json: bool = False) -> RealBoot:
-    """Run a real kernel up to `until`; with `log`, print its log, also if it dies."""
+def run_kernel(
+    boot: RealBoot, until: dict[str, str], *, log: bool = False, as_json: bool = False
+) -> RealBoot:
+    """Run a real kernel, as RealBoot.run(**until); with `log`, print its log, also if it dies."""
     try:
-        boot.run(until)
+        boot.run(**until)
     except BootsimError as error:
         if as_json:
             print_kernel_summary(boot, error=str(error))
@@ -103,7 +105,11 @@ def run_either(options: dict[str, Any]) -> Booted:
     """The model's boot, or with --kernel that of a real kernel."""
     if options["kernel"] is None:
         return run_boot(options)
-    return run_kernel(kernel_boot(options), options["at"] or "memory-line")
+    from bootsim.realkernel.boot import HANDOVER, STAGES, UNTIL
+
+    at = options["at"] or HANDOVER
+    known = at in STAGES or at in UNTIL
+    return run_kernel(kernel_boot(options), {"until" if known else "function": at})
 
 
 def print_kernel_summary(boot: RealBoot, as_json: bool = True, *, error: str | None = None) -> None:

@@ -100,7 +100,9 @@ class RealBoot:
         self.board = Board.from_blob(self._blob, self.name, ram=ram)
         uart, self._notes = console_uart(self.board)
         self.hardware = AbsentHardware()
-        self.machine = Machine(self.board.ram_banks(), uart_base=uart, fill=ram_fill, absent=self.hardware)
+        self.machine = Machine(
+            self.board.ram_banks(), uart_base=uart, fill=ram_fill, absent=self.hardware
+        )
         self.placement = place(
             self.machine.memory,
             KernelSpace(
@@ -129,15 +131,15 @@ class RealBoot:
 
     # The run.
 
-    def run(self, until: str = "memory-line") -> RealBoot:
-        """Run until the boot has come past stage `until`, or to the kernel function of that name.
+    def run(self, until: str = HANDOVER, *, function: str | None = None) -> RealBoot:
+        """Run until the boot has come past stage `until`, or to where `function` begins.
 
-        `until` may also be "dump", the end of arm_memblock_init(), where memblock=debug shows the
-        tables, or "memory-line", the handover. A later run() goes on from there. Raises
+        The stages are the model's, those of STAGES, and "dump", where memblock=debug shows the
+        tables, and "memory-line", the handover. A later run() goes on from there. Raises
         BootsimError where the kernel has no such function or does not come there, MachineFault or
         KernelPanic where it dies; log, trace and memory are there to look at then, too.
         """
-        self._aim(until)
+        self._aim(until, function)
         cpu = self.machine.cpu
         start = None if self._started else self.placement.kernel.base
         self._started = True
@@ -149,18 +151,20 @@ class RealBoot:
             self._tell()
         return self
 
-    def _aim(self, until: str) -> None:
-        stage = UNTIL.get(until, until)
-        symbols = self.image.symbols
+    def _aim(self, until: str, function: str | None) -> None:
         self._asked = self._stop_stage = None
-        if stage in _STAGES:
-            if self._entry(stage) is None:
-                names = " nor ".join(name for name, _ in _STAGES[stage])
-                raise BootsimError(f"{self.image.name}: no function {names} to stop at")
-            self._stop_stage = stage
+        if function is not None:
+            self._asked = self.image.symbols.address(function) & ~1
+            self._point(self._asked)
             return
-        self._asked = symbols.address(until) & ~1
-        self._point(self._asked)
+        stage = UNTIL.get(until, until)
+        if stage not in _STAGES:
+            names = ", ".join((*UNTIL, *_STAGES))
+            raise BootsimError(f"no stage '{until}' of a real kernel's boot: there are {names}")
+        if self._entry(stage) is None:
+            names = " nor ".join(name for name, _ in _STAGES[stage])
+            raise BootsimError(f"{self.image.name}: no function {names} to stop at")
+        self._stop_stage = stage
 
     def _set_up_cpu(self) -> None:
         cpu, symbols = self.machine.cpu, self.image.symbols

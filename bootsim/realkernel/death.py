@@ -32,10 +32,10 @@ def describe(fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMa
     """`fault` with the kernel's names: its place, its cause if that is known, who called."""
     here = fault.pc if cpu.mmu_on else linear.phys_to_virt(fault.pc)
     function = image.symbols.function_at(here)
-    name = function.partition("+")[0]
     cause = fault.cause
-    if name in DEAD_ENDS:
-        cause = DEAD_ENDS[name].format(midr=cpu.midr)
+    dead_end = next((name for name in DEAD_ENDS if image.symbols.get(name) == here), None)
+    if dead_end is not None:
+        cause = DEAD_ENDS[dead_end].format(midr=cpu.midr)
     elif bug := _bug(fault, cpu, image):
         cause = bug
     elif fault.instruction is None and image.text <= fault.pc < image.text + len(image.code):

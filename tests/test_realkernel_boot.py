@@ -1,0 +1,239 @@
+"""Debian's own kernel on the machine: it boots, says what it said elsewhere, and dies explained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+import pytest
+
+from bootsim.errors import BootsimError, KernelPanic, MachineFault
+from bootsim.kernel.profile import load_profile
+from bootsim.realkernel.boot import RealBoot
+from bootsim.realkernel.image import KernelImage, load_kernel_image
+from bootsim.sources import kernel_source, model_source
+from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage, Use
+from bootsim.views.compare import compare, view
+from tests.conftest import REAL_BOOTS, SUMMARY
+from tests.real_boots import PROFILE, real_boots
+from tests.real_boots import RealBoot as Recorded
+from tests.real_kernels import BASE, Case, board_cases, random_cases
+from tests.requirements import need_directory, need_kernel
+from tests.trees import board
+
+RECORDED = (
+    *("mem1024M", "cmd_cma_at", "cmd_initrd", "initrd", "mr_one", "ml_usable", "cmd_memtest"),
+    *("ml_zero_size", "cmd_mem_at_only", "combo_qcom", "rm_nomap_in_kernel_gap"),
+)
+BOARDS, MADE_UP = 30, 30
+# Value and mask of struct proc_info_list (arch/arm/mm/proc-v7.S): Cortex-A9's, and any ARMv7's.
+PROCESSORS = (
+    bytes.fromhex("90c00f41f0ff0fff"),
+    bytes.fromhex("00000f0000000f00"),
+)
+OTHER_PROCESSOR = bytes.fromhex("01000000ffffffff")
+TO_THE_END = {"events", "final.memory", "final.reserved", "memory_line"}
+LINES_WANTED, EVENTS_WANTED = 98.0, 95.0  # per cent
+
+
+@pytest.fixture(scope="module")
+def image() -> KernelImage:
+    return load_kernel_image(need_kernel())
+
+
+@lru_cache(maxsize=1)
+def recorded() -> dict[str, Recorded]:
+    return {boot.name: boot for boot in real_boots(REAL_BOOTS / "vexpress-grid")}
+
+
+def boot_of(image: KernelImage, record: Recorded) -> RealBoot:
+    return RealBoot(
+        image,
+        dtb=record.dtb,
+        ram=record.record["ram"],
+        phys_offset=record.record["phys_offset"],
+        dtb_addr=record.record["dtb_load_addr"],
+    )
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_it_says_what_was_recorded(image: KernelImage, name: str) -> None:
+    record = recorded()[name]
+    boot = boot_of(image, record)
+    fate = "memory-line"
+    try:
+        boot.run()
+    except KernelPanic as panic:
+        fate = "panic"
+        assert str(panic) in record.record["log"]
+    except MachineFault:
+        fate = "fault"
+    assert fate == record.fate
+    assert boot.log == record.record["log"]
+
+
+@pytest.mark.parametrize("name", ["mem1024M", "mr_one"])
+def test_tables_and_zones_are_what_was_recorded(image: KernelImage, name: str) -> None:
+    record = recorded()[name].record
+    boot = boot_of(image, recorded()[name]).run("dump")
+    for table in ("memory", "reserved"):
+        regions = [[r.base, r.size, int(r.flags)] for r in getattr(boot.memblock, table)]
+        assert regions == record[table]
+    assert boot.stage == "arm_memblock_init"
+    assert not boot.handed_over
+    boot.run()
+    assert boot.handed_over
+    for zone in boot.buddy.zones:
+        ends = [zone.start_pfn << 12, (zone.end_pfn << 12) - 1] if zone.populated else None
+        assert record["zones"].get(zone.name) == ends
+
+
+def test_the_trace_has_what_the_log_lacks(image: KernelImage) -> None:
+    boot = RealBoot(image, cmdline="memblock=debug").run()
+    events = list(boot.trace)
+    early = events[: events.index(Stage("parse_early_param"))]
+    added = [e for e in early if isinstance(e, MemblockRange) and e.function == "memblock_add"]
+    assert [(e.base, e.size, e.debug) for e in added] == [(0x60000000, 1 << 30, False)]
+    assert added[0].caller.startswith("early_init_dt_scan_memory+0x")
+    logged = [e for e in events if isinstance(e, MemblockRange | MemblockAlloc) and e.debug]
+    assert len(logged) > 50
+    said = [line for line in boot.log if line.startswith("memblock_")]
+    assert len(said) == len(logged)  # each is one event, not two
+    assert sum(isinstance(e, Printk) for e in events) + len(said) == len(boot.log)
+    owners = {event.what for event in events if isinstance(event, Use)}
+    assert {"kernel image", "swapper_pg_dir", "device tree", "CMA area"} <= owners
+    names = [e.name for e in events if isinstance(e, Stage)]
+    assert names[0] == "start_kernel"
+    assert names[-1] == "mem_init"
+
+
+def test_it_runs_on_to_a_function(image: KernelImage) -> None:
+    boot = RealBoot(image)
+    boot.run(function="paging_init")
+    assert boot.place() == f"paging_init+0x0/{boot.place().partition('/')[2]}"
+    early = len(boot.trace)
+    boot.run(function="setup_per_cpu_areas").run("memory-line")
+    assert boot.log[-1].startswith("Memory: ")
+    assert len(boot.trace) > early
+    whole = RealBoot(image).run()
+    assert list(boot.trace) == list(whole.trace)
+
+
+@pytest.mark.parametrize("until", ["no_such_function", "", "dumps"])
+def test_no_such_place_to_stop_at(image: KernelImage, until: str) -> None:
+    boot = RealBoot(image)
+    with pytest.raises(BootsimError, match="no stage"):
+        boot.run(until)
+    with pytest.raises(BootsimError, match="no symbol"):
+        boot.run(function=until)
+    assert len(boot.run("dump").trace) > 0  # nothing is lost
+
+
+def test_ram_is_what_it_is_told(image: KernelImage) -> None:
+    boot = RealBoot(image, ram_fill=0xA5).run()
+    assert boot.read(0x9FFFF000, 4) == b"\xa5\xa5\xa5\xa5"
+    # _text, in RAM and through the kernel's own page tables.
+    text = boot.placement.kernel.base
+    assert boot.read(text, 64) == boot.read(image.text, 64, virtual=True) == bytes(image.code[:64])
+
+
+# How kernels die.
+
+
+def test_a_kernel_whose_memory_is_taken_away(image: KernelImage) -> None:
+    boot = RealBoot(image, cmdline="mem=8M")
+    with pytest.raises(MachineFault, match=r"data abort: .*, in paging_init\+0x") as caught:
+        boot.run()
+    assert any("called from setup_arch+0x" in line for line in caught.value.details)
+    assert "cma: Failed to reserve 16 MiB" in boot.log  # what never came out
+
+
+def test_a_kernel_that_unmaps_itself(image: KernelImage) -> None:
+    with pytest.raises(MachineFault, match="does not map its own code any more"):
+        boot_of(image, recorded()["combo_qcom"]).run()
+
+
+def test_a_bug_is_named_by_file_and_line(image: KernelImage) -> None:
+    # Memory that ends at a section's end and goes on in the same 2 MiB, off a section's start.
+    dtb = board((BASE, 0x5500000), (BASE + 0x5502000, 0x8000000))
+    with pytest.raises(
+        MachineFault, match=r"kernel BUG at arch/arm/mm/mmu\.c:\d+! .*arm_pte_alloc"
+    ):
+        RealBoot(image, dtb=dtb).run()
+
+
+def test_a_kernel_for_another_cpu(image: KernelImage) -> None:
+    boot = RealBoot(image)
+    code = bytes(image.code)
+    for processor in PROCESSORS:
+        assert processor in code
+        code = code.replace(processor, OTHER_PROCESSOR)
+    boot.memory.write(boot.placement.kernel.base, code)
+    with pytest.raises(MachineFault, match="no code for this CPU, a Cortex-A9"):
+        boot.run()
+
+
+def test_a_kernel_that_waits_for_ever_is_given_up(image: KernelImage) -> None:
+    boot = RealBoot(image, timeout=2)
+    with pytest.raises(BootsimError, match=r"calibrate_delay|budget of 2 s"):
+        boot.run(function="rest_init")
+    assert boot.handed_over
+
+
+def test_hardware_that_is_not_there_is_counted(image: KernelImage) -> None:
+    trees = need_directory("BOOTSIM_DTBS", "Debian's device trees")
+    boot = RealBoot(image, dtb=trees / "omap4-panda.dtb").run()
+    absent = {path: (reads, writes) for _, path, reads, writes in boot.absent_devices()}
+    prm = next(path for path in absent if "prm@" in path)
+    assert min(absent[prm]) > 0
+    assert RealBoot(image).run().absent_devices() == []
+
+
+# The model against it, on boots that nobody has recorded.
+
+
+def scores(image: KernelImage, cases: list[Case], summary: list[str], what: str) -> None:
+    profile = load_profile(PROFILE)
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    misses: list[str] = []
+    for case in cases:
+        real = RealBoot(image, dtb=case.dtb, name=case.name, cmdline=case.cmdline)
+        b = kernel_source(real)
+        a = model_source(
+            profile, dtb=case.dtb, name=case.name, cmdline=case.cmdline, **real.placed()
+        )
+        comparison = compare(a, b)
+        for part in comparison.parts:
+            if part.name in TO_THE_END and (a.died or b.died):
+                continue
+            lines = part.name == "log"
+            right[part.name] += part.same if lines else not part.differences
+            total[part.name] += part.total if lines else 1
+        if not comparison.equal:
+            misses += [f"{case.name} {case.cmdline}", *view(comparison).lines]
+    shares = {name: 100 * right[name] / max(total[name], 1) for name in total}
+    summary.append(
+        f"model against kernel, {what}: "
+        + ", ".join(f"{name} {share:.1f} % of {total[name]}" for name, share in shares.items())
+    )
+    report = "\n".join(misses)
+    for name in ("outcome", "dump.memory", "dump.reserved"):
+        assert shares[name] == 100, report
+    assert shares["log"] >= LINES_WANTED, report
+    for name in ("events", "memory_line"):
+        assert shares[name] >= EVENTS_WANTED, report
+
+
+@pytest.mark.slow
+def test_the_model_on_boards(image: KernelImage, pytestconfig: pytest.Config) -> None:
+    trees = need_directory("BOOTSIM_DTBS", "Debian's device trees")
+    cases = board_cases(trees, BOARDS, seed=20)
+    assert len(cases) == BOARDS
+    scores(image, cases, pytestconfig.stash[SUMMARY], "boards")
+
+
+@pytest.mark.slow
+def test_the_model_on_made_up_boards(image: KernelImage, pytestconfig: pytest.Config) -> None:
+    cases = random_cases(MADE_UP, seed=20)
+    scores(image, cases, pytestconfig.stash[SUMMARY], "made-up boards")
