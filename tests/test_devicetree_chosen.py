@@ -9,18 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootsim.devicetree.blob import (
-    Token,
-    check_blob,
-    entries,
-    pad_blob,
-    parse_blob,
-    read_header,
-)
+from bootsim.devicetree.blob import check_blob, pad_blob, parse_blob
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.source import compile_dts
 from bootsim.errors import DeviceTreeError
 from tests.requirements import need_module, need_program
+from tests.trees import packed
 
 OWN = compile_dts(Path(__file__).parents[1] / "dts" / "vexpress-v2p-ca9.dts")
 
@@ -64,14 +58,7 @@ def by_libfdt(blob: bytes, bootargs: str | None, initrd: tuple[int, int] | None)
     size = 4 if isinstance(cells, libfdt.Property) and cells.as_uint32() == 1 else 8
     for name, value in zip(("start", "end"), initrd or (), strict=False):
         fdt.setprop(at, f"linux,initrd-{name}", value.to_bytes(size, "big"))
-    fdt.pack()
-    result = bytearray(fdt.as_bytearray()[: fdt.totalsize()])
-    header = read_header(bytes(result), "libfdt's")
-    for entry in entries(bytes(result), header, "libfdt's"):
-        if entry.token == Token.FDT_PROP:  # behind a value libfdt leaves what was there before
-            padding = slice(entry.value + entry.size, entry.end)
-            result[padding] = bytes(len(result[padding]))
-    return bytes(result)
+    return packed(fdt)
 
 
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from bootsim.devicetree.blob import Token, entries, read_header
 from bootsim.devicetree.source import compile_dts
 
 CELLS = "#address-cells = <1>; #size-cells = <1>;"
@@ -31,3 +33,16 @@ def board(
         f'{CELLS} model = "Test board"; compatible = "test,board"; chosen {{ {chosen} }};'
         f' memory@{banks[0][0]:x} {{ device_type = "memory"; reg = <{reg}>; }}; {extra}',
     )
+
+
+def packed(fdt: Any) -> bytes:
+    """The blob that was edited with pylibfdt as `fdt`, packed, with zeros behind its values: there
+    libfdt leaves what was before."""
+    fdt.pack()
+    result = bytearray(fdt.as_bytearray()[: fdt.totalsize()])
+    name = "libfdt's"
+    for entry in entries(bytes(result), read_header(bytes(result), name), name):
+        if entry.token == Token.FDT_PROP:
+            padding = slice(entry.value + entry.size, entry.end)
+            result[padding] = bytes(len(result[padding]))
+    return bytes(result)
