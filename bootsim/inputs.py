@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from bootsim.devicetree.board import Board
+from bootsim.devicetree.memory_node import set_memory
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.resources import resource_path
@@ -31,23 +33,20 @@ def read_content(source: bytes | FilePath, limit: int) -> bytes:
 
 
 def read_tree(
-    dtb: bytes | FilePath | None = None, dts: FilePath | None = None, name: str | None = None
+    dtb: bytes | FilePath | None = None,
+    dts: FilePath | None = None,
+    name: str | None = None,
+    *,
+    ram: Iterable[tuple[int, int]] | None = None,
 ) -> tuple[bytes, str]:
     """A device tree's blob and its name for messages; that of the built-in board without any.
 
-    Raises BootsimError for both at once, and DeviceTreeError for source that does not compile.
+    With `ram`, banks of (base, size) bytes, its memory is what set_memory() makes of them. Raises
+    BootsimError for both blob and source and for banks that cannot be, and DeviceTreeError for
+    source that does not compile.
     """
-    if dtb is not None and dts is not None:
-        raise BootsimError("give either a device tree blob or its source, not both")
-    if dts is not None:
-        from bootsim.devicetree.source import compile_dts  # noqa: PLC0415 - 15 ms
-
-        return compile_dts(Path(dts)), name or Path(dts).name
-    if dtb is None:
-        blob = resource_path("dts", f"{BUILTIN_BOARD}.dtb").read_bytes()
-        return blob, name or f"{BUILTIN_BOARD}.dtb"
-    given = isinstance(dtb, bytes | bytearray | memoryview)
-    return read_content(dtb, BLOB_MAX), name or ("device tree" if given else str(dtb))
+    blob, name = _read_tree(dtb, dts, name)
+    return (blob if ram is None else set_memory(blob, ram, name=name)), name
 
 
 def console_uart(board: Board) -> tuple[int | None, list[str]]:
@@ -65,3 +64,19 @@ def console_uart(board: Board) -> tuple[int | None, list[str]]:
             return base, left_out
         left_out.append(f"the PL011 at {base:#010x} {why}: it is left out")
     return None, left_out
+
+
+def _read_tree(
+    dtb: bytes | FilePath | None, dts: FilePath | None, name: str | None
+) -> tuple[bytes, str]:
+    if dtb is not None and dts is not None:
+        raise BootsimError("give either a device tree blob or its source, not both")
+    if dts is not None:
+        from bootsim.devicetree.source import compile_dts  # noqa: PLC0415 - 15 ms
+
+        return compile_dts(Path(dts)), name or Path(dts).name
+    if dtb is None:
+        blob = resource_path("dts", f"{BUILTIN_BOARD}.dtb").read_bytes()
+        return blob, name or f"{BUILTIN_BOARD}.dtb"
+    given = isinstance(dtb, bytes | bytearray | memoryview)
+    return read_content(dtb, BLOB_MAX), name or ("device tree" if given else str(dtb))

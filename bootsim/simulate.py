@@ -46,6 +46,7 @@ class Boot:
         dtb_addr: int | None = None,
         initrd_addr: int | None = None,
         phys_offset: int | None = None,
+        ram: Iterable[tuple[int, int]] | None = None,
         drivers: Iterable[Driver | Hook] = (),
         until: str | int | None = None,
         ram_fill: int = 0,
@@ -61,7 +62,7 @@ class Boot:
         if until is not None and isinstance(until, int) and until < 0:
             raise BootsimError(f"event {until}: events are numbered from 0")
         self.profile = load_profile(profile) if isinstance(profile, str) else profile
-        blob, self.name = read_tree(dtb, dts, name)
+        blob, self.name = read_tree(dtb, dts, name, ram=ram)
         self.board = Board.from_blob(blob, self.name)
         uart, self._loader_notes = console_uart(self.board)
         self.machine = Machine(self.board.ram_banks(), uart_base=uart, fill=ram_fill)
@@ -79,9 +80,7 @@ class Boot:
             dtb=blob,
             name=self.name,
             cmdline=cmdline,
-            initrd=None
-            if initrd is None
-            else read_content(initrd, self.machine.memory.size),
+            initrd=None if initrd is None else read_content(initrd, self.machine.memory.size),
             wishes=Wishes(phys_offset, dtb_addr, initrd_addr),
         )
         self.firmware = load_kernel(self.machine, self.profile, self.placement)
@@ -221,6 +220,7 @@ def boot(
     dtb_addr: int | None = None,
     initrd_addr: int | None = None,
     phys_offset: int | None = None,
+    ram: Iterable[tuple[int, int]] | None = None,
     drivers: Iterable[Driver | Hook] = (),
     until: str | int | None = None,
     ram_fill: int = 0,
@@ -234,6 +234,8 @@ def boot(
     initrd: its content, or its path. profile: the kernel to model, by name or as an object.
     dtb_addr, initrd_addr, phys_offset: where the boot loader puts things and where the kernel
     takes RAM to begin, physical bytes; by default as QEMU does it.
+    ram: the machine's RAM, banks of (base, size) bytes, in place of the tree's: written into the
+    tree as a boot loader does, see set_memory().
     drivers: called with the kernel once the boot has come past their stage.
     until: a stage's name, or an event's number, to stop after.
     ram_fill: what each byte of RAM holds at power-on.
@@ -250,6 +252,7 @@ def boot(
         dtb_addr=dtb_addr,
         initrd_addr=initrd_addr,
         phys_offset=phys_offset,
+        ram=ram,
         drivers=drivers,
         until=until,
         ram_fill=ram_fill,

@@ -9,7 +9,7 @@ says that it ignores it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bootsim.devicetree.blob import parse_blob
@@ -19,6 +19,7 @@ from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
 
 _OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
 _U64_MASK = 0xFFFFFFFFFFFFFFFF
+_GIVE_RAM = "give --ram BASE:SIZE, as the boot loader would"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,27 @@ def whole_pages(memory: Iterable[Range]) -> tuple[Range, ...]:
     return tuple(banks)
 
 
+def root_cells(root: Mapping[str, bytes], key: str, name: str) -> int:
+    """The root's #address-cells or #size-cells; 1 where there is none, as Linux has it for ARM.
+
+    Linux takes any number of them; without any there is no memory to speak of. `root` has the
+    root's properties, `name` is the tree's; raises DeviceTreeError.
+    """
+    value = root.get(key)
+    cells = 1 if value is None else int.from_bytes(value, "big")
+    if cells < 1 or (value is not None and len(value) != 4):
+        found = f"{cells:#x} in {len(value or b'')} bytes"
+        raise DeviceTreeError(f"{name}: /: {key} is {found}, expected one cell: 1 or more")
+    return cells
+
+
 def _memory(tree: Tree) -> tuple[Range, ...]:
     nodes = [node for node in tree.root.children if node.string("device_type") == "memory"]
     if not nodes:
-        raise DeviceTreeError(f'{tree.name}: /: no memory: no subnode has device_type = "memory"')
-    address_cells = _root_cells(tree, "#address-cells")
-    size_cells = _root_cells(tree, "#size-cells")
+        why = f'no subnode has device_type = "memory": {_GIVE_RAM}'
+        raise DeviceTreeError(f"{tree.name}: /: no memory: {why}")
+    address_cells = root_cells(tree.root.properties, "#address-cells", tree.name)
+    size_cells = root_cells(tree.root.properties, "#size-cells", tree.name)
     usable = [node for node in nodes if node.available and "reg" in node.properties]
     banks = [
         (bank, node.path)
@@ -110,24 +126,11 @@ def _memory(tree: Tree) -> tuple[Range, ...]:
     if not banks:
         why = "of size 0" if usable else 'without "reg" or not "okay"'
         paths = ", ".join(node.path for node in usable or nodes)
-        raise DeviceTreeError(f"{tree.name}: {paths}: no memory: all of it is {why}")
+        raise DeviceTreeError(f"{tree.name}: {paths}: no memory: all of it is {why}: {_GIVE_RAM}")
     if all(bank.base >= ADDRESS_LIMIT for bank, _ in banks):
         bank, path = banks[0]
         raise DeviceTreeError(f"{tree.name}: {path}: no memory below 4 GiB: {bank} is the first")
     return tuple(bank for bank, _ in banks)
-
-
-def _root_cells(tree: Tree, name: str) -> int:
-    """The root's #address-cells or #size-cells; 1 where there is none, as Linux has it for ARM.
-
-    Linux takes any number of them; without any there is no memory to speak of.
-    """
-    value = tree.root.properties.get(name)
-    cells = 1 if value is None else int.from_bytes(value, "big")
-    if cells < 1 or (value is not None and len(value) != 4):
-        found = f"{cells:#x} in {len(value or b'')} bytes"
-        raise DeviceTreeError(f"{tree.name}: /: {name} is {found}, expected one cell: 1 or more")
-    return cells
 
 
 def _reg(tree: Tree, node: Node, address_cells: int, size_cells: int) -> Iterator[Range]:
