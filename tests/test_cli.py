@@ -355,3 +355,57 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     )
     assert done.stdout.startswith("Booting Linux")
     assert done.stderr == ""
+
+
+# --ram: what the boot loader would write into the tree.
+
+
+def test_ram_in_place_of_the_trees(bootsim, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "board.dtb"
+    path.write_bytes(blob("", f'{CELLS} memory {{ device_type = "memory"; reg = <0 0>; }};'))
+    assert one_line(bootsim("boot", "--dtb", path)).endswith(
+        "/memory: no memory: all of it is of size 0: give --ram BASE:SIZE, as the boot loader would"
+    )
+    banks = "--ram", "0x40000000:256M", "--ram", "0x80000000:0x1000000"
+    status, out, err = bootsim("inspect", "iomem", "--dtb", path, *banks)
+    assert (status, err) == (0, "")
+    ram = [line for line in out.splitlines() if line.endswith("System RAM")]
+    assert ram == ["40000000-4fffffff : System RAM", "80000000-80ffffff : System RAM"]
+    status, out, err = bootsim("boot", "--dtb", path, *banks)
+    assert (status, err) == (0, "")
+    assert "/278528K available" in out
+
+
+def test_ram_over_the_console_s_place(bootsim) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = bootsim("boot", "--ram", "0x10000000:256M", "--at", "cmd_line")
+    assert status == 0
+    assert "note: the PL011 at 0x10009000 lies in RAM, or in a page of it: it is left out" in err
+
+
+@pytest.mark.parametrize("bank", ["0x60000000", "0x60000000:", ":512M", "1:2:3", "1:-1", "a:b", ""])
+def test_ram_that_is_no_bank(bootsim, bank: str) -> None:  # type: ignore[no-untyped-def]
+    line = one_line(bootsim("boot", "--ram", bank))
+    assert f"--ram {bank}: write BASE:SIZE, as 0x60000000:512M" in line
+
+
+@pytest.mark.parametrize(
+    ("banks", "words"),
+    [
+        (("0:0",), "RAM bank 0x0:0x0: there is nothing in it"),
+        (("0:1000",), "RAM bank 0x0:0x3e8: it is not of whole pages"),
+        (("0x60000000:4G",), "RAM bank 0x60000000:0x100000000: it does not fit into the numbers"),
+        (("0x60000000:2M", "0x60100000:2M"), "RAM banks overlap: [0x60000000-0x601fffff] and"),
+    ],
+)
+def test_ram_that_cannot_be(bootsim, banks: tuple[str, ...], words: str) -> None:  # type: ignore[no-untyped-def]
+    options = [word for bank in banks for word in ("--ram", bank)]
+    assert words in one_line(bootsim("boot", *options))
+
+
+@pytest.mark.parametrize(
+    "command", [("boot",), ("replay",), ("inspect", "map"), ("kernel",), ("compare",)], ids=" ".join
+)
+def test_all_that_boot_take_ram(bootsim, command: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = bootsim(*command, "--help")
+    assert status == 0
+    assert "--ram BASE:SIZE" in out

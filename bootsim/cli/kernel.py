@@ -137,8 +137,9 @@ def _make_profile(target: Path, options: dict[str, Any]) -> None:
     from bootsim.realkernel.make_profile import make_profile
 
     image = kernel_image(options)
-    given = options["dtb"] or options["dts"]
-    dtb = read_tree(options["dtb"], options["dts"])[0] if given else None
+    board = board_of(options)
+    given = [board[name] for name in ("dtb", "dts", "ram")]
+    dtb = read_tree(board["dtb"], board["dts"], ram=board["ram"])[0] if any(given) else None
     made = make_profile(image, name=target.stem, dtb=dtb)
     target.write_text(made.text)
     click.echo(f"{target}: the profile of {image.name}, {image.banner}")

@@ -45,6 +45,13 @@ SYMBOL_OPTION = click.option(
 _BOARD_OPTIONS = (
     click.option("--dts", type=FILE, help="Device tree source of the board to boot."),
     click.option("--dtb", type=FILE, help="Device tree blob of the board to boot."),
+    click.option(
+        "--ram",
+        multiple=True,
+        metavar="BASE:SIZE",
+        help="The machine's RAM, in place of the tree's: written into the tree as a boot loader"
+        " does. Several make banks.",
+    ),
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option("--initrd", type=FILE, help="File to load as initrd."),
 )

@@ -98,7 +98,9 @@ def kernel_image(options: dict[str, Any]) -> KernelImage:
 def board_of(options: dict[str, Any]) -> dict[str, Any]:
     """What the options say of the board and of its boot loader, as Boot and RealBoot take it."""
     names = ("dtb", "dts", "initrd", "dtb_addr", "initrd_addr", "phys_offset", "ram_fill")
-    return {name: options[name] for name in names} | {"cmdline": options["append"]}
+    board = {name: options[name] for name in names}
+    ram = [_ram_bank(text) for text in options["ram"]]
+    return board | {"cmdline": options["append"], "ram": ram or None}
 
 
 def run_either(options: dict[str, Any]) -> Booted:
@@ -155,6 +157,14 @@ def _bad_cell(text: str) -> tuple[int, int]:
     if numbers[0] is None or numbers[1] is None:
         raise BootsimError(f"--bad-ram {text}: write ADDR or ADDR,MASK, as 0x70000000,0x01")
     return numbers[0], numbers[1]
+
+
+def _ram_bank(text: str) -> tuple[int, int]:
+    base, _, size = text.partition(":")
+    bank = parse_number(base), parse_number(size)
+    if bank[0] is None or bank[1] is None:
+        raise BootsimError(f"--ram {text}: write BASE:SIZE, as 0x60000000:512M")
+    return bank[0], bank[1]
 
 
 def event_or_stage(at: str | None) -> str | int | None:
