@@ -50,7 +50,7 @@ def boot_of(image: KernelImage, record: Recorded) -> RealBoot:
     return RealBoot(
         image,
         dtb=record.dtb,
-        ram=record.record["ram"],
+        machine_ram=record.record["ram"],
         phys_offset=record.record["phys_offset"],
         dtb_addr=record.record["dtb_load_addr"],
     )

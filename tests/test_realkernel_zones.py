@@ -232,7 +232,7 @@ def test_debians_kernel_on_recorded_boards() -> None:
             dtb=case.dtb,
             dtb_addr=case.record["dtb_load_addr"],
             phys_offset=case.record["phys_offset"],
-            ram=case.record["ram"],
+            machine_ram=case.record["ram"],
         )
         boot.run()
         log = [record.text for record in boot.log_records()]

@@ -86,18 +86,20 @@ class RealBoot:
         initrd_addr: int | None = None,
         phys_offset: int | None = None,
         ram: Iterable[tuple[int, int]] | None = None,
+        machine_ram: Iterable[tuple[int, int]] | None = None,
         ram_fill: int = 0,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         """Set up a machine with `image` in its RAM.
 
-        ram: banks of (base, size) bytes in place of the tree's. timeout: seconds of each run().
+        machine_ram: banks of (base, size) bytes that the machine has, whatever the tree says.
+        timeout: seconds of each run().
         The other parameters are those of bootsim.boot().
         """
         self.image = image
         self.timeout = timeout
-        self._blob, self.name = read_tree(dtb, dts, name)
-        self.board = Board.from_blob(self._blob, self.name, ram=ram)
+        self._blob, self.name = read_tree(dtb, dts, name, ram=ram)
+        self.board = Board.from_blob(self._blob, self.name, ram=machine_ram)
         uart, self._notes = console_uart(self.board)
         self.hardware = AbsentHardware()
         self.machine = Machine(
@@ -126,7 +128,7 @@ class RealBoot:
         self._started = self._panicked = False
         self._seen: list[tuple[int, Seen]] = []  # each with the log's length then
         self._uses = Uses(self.placement)
-        self._told = 0, 0  # of what was seen, and of the log: how much is in the trace
+        self._told = 0, 0  # how much of what was seen is in the trace; the next record for it
         self._set_up_cpu()
 
     # The run.
@@ -239,10 +241,10 @@ class RealBoot:
     def _tell(self) -> None:
         """Put what was seen, and what the kernel has said, into the trace in their order."""
         seen, said = self._told
-        records = self.log_records()
-        for event in self._uses.named(in_order(self._seen[seen:], records[said:], said)):
+        records = read_log(self.memory, self.linear, self._log, first=said)
+        for event in self._uses.named(in_order(self._seen[seen:], records)):
             self.trace.emit(event)
-        self._told = len(self._seen), len(records)
+        self._told = len(self._seen), records[-1].seq + 1 if records else said
 
     def placed(self) -> dict[str, int | None]:
         """Where the boot loader has put things, as Boot's and RealBoot's parameters have it."""

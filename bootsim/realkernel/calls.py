@@ -108,17 +108,15 @@ def memblock_call(name: str, cpu: Caller, image: KernelImage) -> MemblockRange |
     return MemblockRange(name, values["base"], values["size"], flags, nid, caller, debug=False)
 
 
-def in_order(
-    seen: Sequence[tuple[int, Seen]], records: Sequence[LogRecord], first: int
-) -> Iterator[Event]:
+def in_order(seen: Sequence[tuple[int, Seen]], records: Sequence[LogRecord]) -> Iterator[Event]:
     """What was seen and what the kernel said, in the order of the boot.
 
-    `seen` has each event with how many records the log had then; `records` are the log's from
-    number `first` on. A call that the kernel logs itself is one event, in the log's words.
+    `seen` has each event with how many records had been begun then. A call that the kernel logs
+    itself is one event, in the log's words.
     """
     done = 0
     for length, event in seen:
-        while done < min(length - first, len(records)):
+        while done < len(records) and records[done].seq < length:
             yield from _said(records[done])
             done += 1
         logged = parse_line(records[done].text) if done < len(records) else None

@@ -32,7 +32,7 @@ def main(output: str, kernel: str, tree: str, system_map: str | None = None) -> 
     boot = RealBoot(
         image,
         dtb=tree,
-        ram=[RAM],
+        machine_ram=[RAM],
         cmdline="mem=48M memblock=debug cma=0",
         dtb_addr=sum(RAM) - 0x10000,
     ).run("kmem_cache_init")
