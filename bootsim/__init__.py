@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bootsim.kernel.memblock import Memblock
     from bootsim.kernel.profile import Profile
     from bootsim.machine.machine import Machine
+    from bootsim.realkernel.boot import RealBoot
+    from bootsim.realkernel.image import KernelImage, load_kernel_image
     from bootsim.simulate import Boot, boot
     from bootsim.trace import Trace
 
@@ -36,16 +38,19 @@ __all__ = [
     "Driver",
     "DriverError",
     "GuestOptions",
+    "KernelImage",
     "KernelPanic",
     "Machine",
     "MachineFault",
     "Memblock",
     "MemoryAccessError",
     "Profile",
+    "RealBoot",
     "Trace",
     "boot",
     "load_driver",
     "load_guest_drivers",
+    "load_kernel_image",
 ]
 
 # Where each name lives: loaded on first use, so that `bootsim --help` loads no emulator.
@@ -64,6 +69,8 @@ _HOMES = {
     "bootsim.kernel.memblock": ("Memblock",),
     "bootsim.kernel.profile": ("Profile",),
     "bootsim.machine.machine": ("Machine",),
+    "bootsim.realkernel.boot": ("RealBoot",),
+    "bootsim.realkernel.image": ("KernelImage", "load_kernel_image"),
     "bootsim.trace": ("Trace",),
 }
 

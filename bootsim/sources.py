@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootsim.dmesg.recording import LoggedBoot, parse_log
+from bootsim.dmesg.recording import LoggedBoot, is_text, parse_log
 from bootsim.dmesg.words import function_of
 from bootsim.driver import Driver
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
@@ -30,8 +30,6 @@ from bootsim.simulate import Boot
 from bootsim.trace import MemblockAlloc, MemblockRange, MemblockResize, Trace
 
 _FILE_MAX = 512 << 20  # bytes, of a kernel; a log must be much smaller
-_SAMPLE = 64 << 10  # bytes at a file's start that show whether it is text
-_TEXT = bytes((*b"\t\n\r\x1b", *range(0x20, 0x7F)))
 DUMP_STAGE = "arm_memblock_init"  # memblock=debug shows the tables at its end
 
 MemblockEvent = MemblockRange | MemblockAlloc | MemblockResize
@@ -83,8 +81,7 @@ def open_source(
     Raises BootsimError for what is neither.
     """
     content = read_content(path, _FILE_MAX)
-    sample = content[:_SAMPLE]
-    if len(sample.translate(None, _TEXT)) > len(sample) // 4:
+    if not is_text(content):
         return load_kernel_image(content, name=path.name, system_map=system_map, vmlinux=vmlinux)
     return parse_log(content, path.name).boot(number)
 

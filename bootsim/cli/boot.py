@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import click
 from bootsim.cli.options import FILE, NUMBER, machine_options
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import print_summary, profile_of, run_boot
+from bootsim.errors import BootsimError
+from bootsim.numbers import parse_number
+
+_DRIVERS = (".py", ".c", ".o", ".elf")
+_LOG_MAX = 64 << 20  # bytes
 
 
 @click.command()
@@ -23,7 +29,7 @@ def boot(as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER...")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER...|LOG")
 @click.option(
     "--hook",
     metavar="STAGE",
@@ -52,6 +58,7 @@ def boot(as_json: bool, **options: Any) -> None:
     metavar="SECONDS",
     help="C: and after so long, 60 s by default.",
 )
+@click.option("--boot", "number", type=int, help="LOG: which of its boots, from 1.")
 @machine_options
 def replay(
     files: tuple[Path, ...],
@@ -63,10 +70,11 @@ def replay(
     cc: str | None,
     max_instructions: int,
     timeout: float,
+    number: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run debug drivers in the middle of a boot.
+    """Run debug drivers in the middle of a boot, or a recorded log through memblock.
 
     In Python (.py), a driver is a file that defines `driver(kernel)`: it gets the model kernel,
     calls kernel.memblock as C would call memblock, and prints with kernel.pr_info(). HOOK =
@@ -77,12 +85,21 @@ def replay(
     that nobody in it calls, or those called debug_...; CONFIG_ macros that it stands behind are
     defined. Object files (.o) and linked programs (.elf) run, too. C files are linked together.
 
+    A LOG (or - for standard input) is what a kernel said with memblock=debug, on a serial console
+    or in dmesg. Who took what is told, each allocation is checked against memblock's rules, and
+    what must have happened without a line, or got lost, is named by line. --dtb is the tree that
+    the boot had, --at a line to stop after. Exit status 1 if the log does not add up.
+
     \b
     bootsim replay examples/biscuitos/memblock_reserve.c
     bootsim replay --hook mem_init --entry try_it -D DEBUG driver.c helpers.c
+    bootsim replay --dtb board.dtb console.log
     """
     from bootsim.driver import load_driver
 
+    if len(files) == 1 and _is_log(files[0]):
+        _replay_log(files[0], number, options, as_json)
+        return
     profile = profile_of(options)
     drivers = [load_driver(file, hook=hook) for file in files if file.suffix == ".py"]
     code = [file for file in files if file.suffix != ".py"]
@@ -105,6 +122,37 @@ def replay(
     booted = run_boot(options, log=not as_json, as_json=as_json, drivers=drivers, profile=profile)
     if as_json:
         print_summary(booted, as_json)
+
+
+def _is_log(file: Path) -> bool:
+    """Whether `file` is no driver: text without a name that drivers have."""
+    from bootsim.dmesg import is_text
+    from bootsim.inputs import read_content
+
+    if str(file) == "-":
+        return True
+    return file.suffix not in _DRIVERS and is_text(read_content(file, _LOG_MAX))
+
+
+def _replay_log(file: Path, number: int | None, options: dict[str, Any], as_json: bool) -> None:
+    from bootsim.dmesg import FindingKind, parse_log, read_log, replay
+    from bootsim.inputs import read_tree
+    from bootsim.views.replay_log import replay_log
+
+    if str(file) == "-":
+        recording = parse_log(sys.stdin.buffer.read(_LOG_MAX + 1), "standard input")
+    else:
+        recording = read_log(file)
+    line = parse_number(options["at"] or "")
+    if options["at"] and line is None:
+        raise BootsimError(f"--at {options['at']}: of a log, give the number of a line")
+    dtb = name = None
+    if options["dtb"] or options["dts"]:
+        dtb, name = read_tree(options["dtb"], options["dts"])
+    replayed = replay(recording.boot(number), dtb=dtb, dtb_name=name or "", at=line)
+    print_view(replay_log(replayed), as_json)
+    if any(map(replayed.count, (FindingKind.LOST, FindingKind.MISMATCH, FindingKind.FAILED))):
+        sys.exit(1)
 
 
 @click.command()

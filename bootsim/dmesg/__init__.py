@@ -12,7 +12,7 @@ through bootsim's memblock and finds what the log does not tell, with `dump` and
 from __future__ import annotations
 
 from bootsim.dmesg.findings import Finding, FindingKind
-from bootsim.dmesg.recording import LoggedBoot, Recording, parse_log, read_log
+from bootsim.dmesg.recording import LoggedBoot, Recording, is_text, parse_log, read_log
 from bootsim.dmesg.replay import replay
 from bootsim.dmesg.replayed import Replayed, Taken
 from bootsim.dmesg.words import parse_line
@@ -24,6 +24,7 @@ __all__ = [
     "Recording",
     "Replayed",
     "Taken",
+    "is_text",
     "parse_line",
     "parse_log",
     "read_log",

@@ -28,6 +28,8 @@ _SPAN = r"\[mem 0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]"
 _NODE = re.compile(rf"^ +node +(\d{{1,4}}): {_SPAN}")
 _HIGHMEM = re.compile(rf"^ +HighMem +{_SPAN}")
 _WIDE_SPAN = re.compile(r": \[0x[0-9a-f]{16}-0x[0-9a-f]{16}\]")
+_SAMPLE = 64 << 10  # bytes at a file's start that show whether it is text
+_TEXT = bytes((*b"\t\n\r\x1b", *range(0x20, 0x7F)))
 _NUMA_NODES = 64  # MAX_NUMNODES of a kernel with CONFIG_NUMA, unknown from its log
 
 
@@ -139,6 +141,12 @@ class Recording:
         if not boot.is_memblock:
             raise BootsimError(f"{self.name}: boot {number}: no line of memblock's: {hint}")
         return boot
+
+
+def is_text(content: bytes) -> bool:
+    """Whether `content` may be a log: most of its first bytes are ASCII's letters."""
+    sample = content[:_SAMPLE]
+    return len(sample.translate(None, _TEXT)) <= len(sample) // 4
 
 
 def read_log(path: FilePath) -> Recording:

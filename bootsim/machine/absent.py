@@ -1,7 +1,7 @@
 """What a kernel finds where the machine has neither RAM nor a device: zero, and no complaint.
 
 Kernels poke at hardware long before the page allocator has its pages. Reads give 0, writes are
-ignored, and both are counted, so that a boot can say what of it hangs on hardware that is not there.
+ignored, and both are counted, so that a boot can say which hardware it looked for in vain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class AbsentHardware:
         self.accesses: dict[int, tuple[int, int]] = {}
 
     def gaps(self, taken: Iterable[Range]) -> list[tuple[int, int, Device]]:
-        """(base, size, device) of all that lies between `taken`: whole pages, no two overlapping."""
+        """(base, size, device) of all between `taken`, which are whole pages and do not overlap."""
         return [(base, size, _Gap(base, self)) for base, size in _between(taken)]
 
     def count(self, address: int, *, write: bool) -> None:

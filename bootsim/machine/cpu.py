@@ -492,15 +492,11 @@ class Cpu:
             self._uc.ctl_flush_tb()
             self._counting = counting
         failure: Exception | None = None
-        watch: Watch | None = None
+        interrupted = False
         self._depth += 1
         self._in_guest = True
         try:
-            if instructions is not None:
-                self._uc.emu_start(pc, self._end, count=instructions)
-            else:  # in one go: Unicorn loses its place in code that a timer stops
-                with Watch(self._uc.emu_stop, self._deadline[0]) as watch:
-                    self._uc.emu_start(pc, self._end)
+            interrupted = self._emulate(pc, instructions)
         except unicorn.UcError as error:
             failure = error
         finally:
@@ -518,10 +514,20 @@ class Cpu:
                 raise raised
             if failure is not None and self.pc != self._end:
                 raise faults.fault(self, str(failure))
-            if watch is not None and watch.interrupted:
+            if interrupted:
                 raise faults.fault(self, "stopped by a signal")
         finally:
             del raised, failure  # an exception that its own frame knows keeps all of the machine
+
+    def _emulate(self, pc: int, instructions: int | None) -> bool:
+        """Let Unicorn run; returns whether a signal has ended that."""
+        if instructions is not None:
+            self._uc.emu_start(pc, self._end, count=instructions)
+            return False
+        # In one go: Unicorn loses its place in code that a timer stops.
+        with Watch(self._uc.emu_stop, self._deadline[0]) as watch:
+            self._uc.emu_start(pc, self._end)
+        return watch.interrupted
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

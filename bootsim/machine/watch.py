@@ -1,4 +1,4 @@
-"""Who looks at the clock and listens for Ctrl-C while the guest runs for long and no Python does."""
+"""Who looks at the clock and hears Ctrl-C while the guest runs for long and no Python does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from collections.abc import Callable
 class Watch:
     """For the time of a `with`: calls `stop`, once, when `deadline` passes or SIGINT comes.
 
-    `deadline` is of time.monotonic(). `timed_out` and `interrupted` tell why it was called. Python
+    `deadline` is of time.monotonic(). `interrupted` tells that it was SIGINT. Python
     runs a signal's handler only between two of its own instructions; the byte that it writes to its
     wakeup file descriptor right away is what is waited for here. Signals reach the main thread
     alone: elsewhere there is only the clock.
     """
 
     def __init__(self, stop: Callable[[], object], deadline: float) -> None:
-        self.timed_out = False
         self.interrupted = False
         self._stop = stop
         self._deadline = deadline
@@ -47,7 +46,6 @@ class Watch:
         while True:
             left = self._deadline - time.monotonic()
             if left <= 0:
-                self.timed_out = True
                 break
             heard = b""
             if select.select([self._ear], [], [], min(left, threading.TIMEOUT_MAX))[0]:

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from bootsim.errors import BootsimError
 from bootsim.cache import user_cache
+from bootsim.errors import BootsimError
 
 SUITE = "tools/testing/memblock"
 _HEADERS = ("include/linux/memblock.h", "tools/testing/selftests/kselftest.h")
