@@ -1,4 +1,4 @@
-"""The boot loader: initrd, device tree and kernel into RAM, before the CPU starts.
+"""The boot loader: initrd, device tree and kernel find their places in RAM before the CPU starts.
 
 Where the caller asks for no address, things go where QEMU puts them (hw/arm/boot.c): the initrd
 into the middle of RAM or 128 MiB above its start, the tree right behind it.
@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.errors import BootsimError
 from bootsim.kernel.fdt_check_mem_start import fdt_check_mem_start, mem_start_of
 from bootsim.kernel.libfdt import Fdt
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_down, round_up
-from bootsim.kernel.profile import Profile
-from bootsim.machine.firmware import Firmware, FirmwareParams, load_firmware
-from bootsim.machine.machine import Machine
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.machine.memory import PhysMemory, Range
+
+if TYPE_CHECKING:
+    from bootsim.kernel.profile import Profile
 
 _KERNEL_LOAD_ADDR = 0x10000  # hw/arm/boot.c: of a zImage, above the start of RAM
 _INITRD_OFFSET_MAX = 128 << 20  # hw/arm/boot.c
 _PG_DIR_SIZE = 0x4000  # arch/arm/kernel/head.S
 _BOOT_STUB_SIZE = 0x100
-_STACK_GUARD = 64 << 10  # bytes: no function of the kernel's takes more at once
-_THREAD_START_SP = 0x2000 - 8  # arch/arm/include/asm/thread_info.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,41 +104,6 @@ def place(
     tree = Range(dtb_addr, len(blob))
     _put(memory, "device tree", tree, blob, taken)
     return Placement(base, kernel, tree, placed)
-
-
-def stack_guard(profile: Profile, placement: Placement) -> Range:
-    """Physical memory below the first stack, as far as nothing of the kernel lies there.
-
-    Linux finds out later, if at all, that a stack has grown into it.
-    """
-    stack = profile.symbols["init_thread_union"]
-    below = max(address for address in profile.symbols.values() if address < stack)
-    start = max(round_up(below + 1, PAGE_SIZE), stack - _STACK_GUARD)
-    size = max(round_down(stack, PAGE_SIZE) - start, 0)
-    return Range(profile.linear(placement.phys_offset).virt_to_phys(start), size)
-
-
-def load_kernel(machine: Machine, profile: Profile, placement: Placement) -> Firmware:
-    """Put the kernel's image into RAM: its head, its guest code, its zeroed data."""
-    symbols = profile.symbols
-    machine.memory.zero(placement.kernel.base, placement.kernel.size)
-    return load_firmware(
-        machine.memory,
-        FirmwareParams(
-            phys_offset=placement.phys_offset,
-            page_offset=profile.layout.page_offset,
-            text_offset=profile.layout.text_offset,
-            stext=symbols["_stext"],
-            end=symbols["_end"],
-            dtb=placement.dtb.base,
-            processor_id=symbols["processor_id"],
-            machine_arch_type=symbols["__machine_arch_type"],
-            atags_pointer=symbols["__atags_pointer"],
-            cr_alignment=symbols["cr_alignment"],
-            init_sp=symbols["init_thread_union"] + _THREAD_START_SP,
-            uart=machine.uart_base,
-        ),
-    )
 
 
 def _phys_offset(

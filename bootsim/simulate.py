@@ -17,14 +17,14 @@ from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import LinearMap
+from bootsim.kernel.memory import KERNEL_SECTIONS, LinearMap
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
-from bootsim.kernel.setup import KERNEL_SECTIONS
-from bootsim.loader import KernelSpace, Wishes, load_kernel, place, stack_guard
+from bootsim.loader import KernelSpace, Wishes, place
 from bootsim.machine.machine import Machine
 from bootsim.machine.memory import PhysMemory
+from bootsim.model_image import load_kernel, stack_guard
 from bootsim.trace import BootStopped, Note, Trace
 
 

@@ -11,11 +11,14 @@ through bootsim's memblock and finds what the log does not tell, with `dump` and
 
 from __future__ import annotations
 
-from bootsim.dmesg.findings import Finding, FindingKind
-from bootsim.dmesg.recording import LoggedBoot, Recording, is_text, parse_log, read_log
-from bootsim.dmesg.replay import replay
-from bootsim.dmesg.replayed import Replayed, Taken
-from bootsim.dmesg.words import parse_line
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsim.dmesg.findings import Finding, FindingKind
+    from bootsim.dmesg.recording import LoggedBoot, Recording, is_text, parse_log, read_log
+    from bootsim.dmesg.replay import replay
+    from bootsim.dmesg.replayed import Replayed, Taken
+    from bootsim.dmesg.words import parse_line
 
 __all__ = [
     "Finding",
@@ -30,3 +33,33 @@ __all__ = [
     "read_log",
     "replay",
 ]
+
+# Where each name lives: who reads single lines loads no replay.
+_HOMES = {
+    "bootsim.dmesg.findings": (
+        "Finding",
+        "FindingKind",
+    ),
+    "bootsim.dmesg.recording": (
+        "LoggedBoot",
+        "Recording",
+        "is_text",
+        "parse_log",
+        "read_log",
+    ),
+    "bootsim.dmesg.replay": ("replay",),
+    "bootsim.dmesg.replayed": (
+        "Replayed",
+        "Taken",
+    ),
+    "bootsim.dmesg.words": ("parse_line",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'bootsim.dmesg' has no attribute '{name}'")

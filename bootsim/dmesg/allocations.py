@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from bootsim.dmesg.findings import FindingKind
 from bootsim.dmesg.spans import contains, difference, intersection
 from bootsim.dmesg.state import State
-from bootsim.dmesg.words import function_of
 from bootsim.kernel.memblock import NUMA_NO_NODE
 from bootsim.kernel.memory import round_up
 from bootsim.machine.memory import Range
@@ -29,16 +28,8 @@ PMD_SIZE = 2 << 20  # arch/arm/include/asm/pgtable-2level.h, pgtable-3level.h
 _EXPLAINED_MAX = 200  # a log with more surprises is not explained any further
 _EVIDENT_ALIGN = 0x1000
 _CACHE_BYTES = (32, 64, 128, 16, 256)  # SMP_CACHE_BYTES of the architectures
-
-# Who calls memblock_reserve() on what an allocator has found, over the versions.
-_ALLOCATORS = ("memblock_alloc", "memblock_virt_alloc", "memblock_phys_alloc", "memblock_find")
 # Those that allocate in a range of their caller's choice, as for CMA.
 _FOR_A_RANGE = frozenset({"memblock_alloc_range", "memblock_alloc_range_nid"})
-
-
-def reserves_for_an_allocator(caller: str) -> bool:
-    """Whether memblock_reserve()'s `caller` is one of memblock's own allocators."""
-    return function_of(caller).lstrip("_").startswith(_ALLOCATORS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ it, since most of it came first: the memory, the tree's blob, no-map regions.
 
 from __future__ import annotations
 
-from bootsim.dmesg.allocations import reserves_for_an_allocator
 from bootsim.dmesg.findings import FindingKind
 from bootsim.dmesg.names import boot_names
 from bootsim.dmesg.recording import LoggedBoot
 from bootsim.dmesg.spans import difference, union
 from bootsim.dmesg.state import State, action_of, apply, grow, new_memblock, spans
 from bootsim.dmesg.tree import TreeFacts
-from bootsim.dmesg.words import Dump
+from bootsim.dmesg.words import Dump, reserves_for_an_allocator
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range

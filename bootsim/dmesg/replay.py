@@ -9,7 +9,7 @@ there each line does what it says; each allocation's address is asked of membloc
 
 from __future__ import annotations
 
-from bootsim.dmesg.allocations import PMD_SIZE, AllocationCheck, Request, reserves_for_an_allocator
+from bootsim.dmesg.allocations import PMD_SIZE, AllocationCheck, Request
 from bootsim.dmesg.dump import DumpComparison
 from bootsim.dmesg.findings import FindingKind
 from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
@@ -18,7 +18,7 @@ from bootsim.dmesg.replayed import RamBanks, Replayed
 from bootsim.dmesg.spans import difference, union
 from bootsim.dmesg.state import INIT_MEMBLOCK_REGIONS, State, action_of, grow, new_memblock
 from bootsim.dmesg.tree import TreeFacts, tree_facts
-from bootsim.dmesg.words import Dump, function_of
+from bootsim.dmesg.words import Dump, function_of, reserves_for_an_allocator
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.machine.memory import Range

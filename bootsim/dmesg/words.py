@@ -46,6 +46,8 @@ _DUMP_REGION = re.compile(
     rf"(?: on node (-?\d{{1,10}}))?(?: flags: (?:0x)?([0-9a-f]{{1,8}}))?\s*$"
 )
 _OFFSET = re.compile(r"(?:\.(?:constprop|isra|part|cold|llvm)\.?\d*)*(?:\+0x[0-9a-f]+/0x[0-9a-f]+)")
+# Who calls memblock_reserve() on what an allocator has found, over the versions.
+_ALLOCATORS = ("memblock_alloc", "memblock_virt_alloc", "memblock_phys_alloc", "memblock_find")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,11 @@ def parse_dump_line(text: str) -> DumpPart | None:
 def function_of(caller: str) -> str:
     """The function in `caller`, without the offset and what the compiler put behind its name."""
     return _OFFSET.sub("", caller.split(" ", 1)[0])
+
+
+def reserves_for_an_allocator(caller: str) -> bool:
+    """Whether memblock_reserve()'s `caller` is one of memblock's own allocators."""
+    return function_of(caller).lstrip("_").startswith(_ALLOCATORS)
 
 
 def _size(first: str, last: str) -> int | None:

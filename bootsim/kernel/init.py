@@ -13,7 +13,7 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.cma import dma_contiguous_reserve
 from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.free_area_init import free_area_init
-from bootsim.kernel.kernel import Kernel, weakly
+from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
@@ -21,6 +21,7 @@ from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.params import memparse, null_parameter
+from bootsim.weak import weakly
 
 U32_MASK = 0xFFFFFFFF
 _SWAPPER_PG_DIR_SIZE = 0x4000

@@ -10,8 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar, cast
-from weakref import WeakMethod
+from typing import Protocol
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.libfdt import Fdt, FdtNode
@@ -35,13 +34,13 @@ from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
 from bootsim.machine.mmu import TranslationFault, walk
 from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
+from bootsim.weak import weakly
 
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
 # Characters of a record: LOG_LINE_MAX, less a NUL and KERN_SOH with the level.
 _LOG_TEXT_MAX = 1024 - 32 - 3
 NUMA_NO_NODE = -1  # include/linux/numa.h
 
-T = TypeVar("T")
 Hook = Callable[["Kernel"], None]
 
 
@@ -394,17 +393,6 @@ class Kernel:
         record = log_record(event, self.memblock.features)
         if record is not None:
             self.log_buf.store(*record)
-
-
-def weakly(method: Callable[..., T], default: T | None = None) -> Callable[..., T]:
-    """`method`, without keeping its object alive; gives `default` once that is gone."""
-    reference = WeakMethod(method)
-
-    def call(*arguments: object) -> T:
-        bound = reference()
-        return cast(T, default) if bound is None else bound(*arguments)
-
-    return call
 
 
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:

@@ -12,6 +12,8 @@ PAGE_SIZE = 1 << PAGE_SHIFT
 SECTION_SIZE = 1 << 20  # ARM ARM DDI 0406C, B3.5.1
 PMD_SIZE = 1 << 21  # arch/arm/include/asm/pgtable-2level.h: a Linux pmd is two hardware entries
 PHYS_ADDR_MAX = 0xFFFFFFFF
+# What /proc/iomem shows (mem_res[], arch/arm/kernel/setup.c): name, first symbol, the one behind.
+KERNEL_SECTIONS = (("Kernel code", "_text", "__init_begin"), ("Kernel data", "_sdata", "_end"))
 
 
 def pfn_up(addr: int) -> int:

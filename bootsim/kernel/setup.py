@@ -37,8 +37,6 @@ EINVAL = 22
 _MEM_SIZE = 16 << 20  # arch/arm/kernel/atags_parse.c
 _MACHINE_NUMBER_DT = 0xFFFFFFFF  # arch/arm/include/asm/mach/arch.h, DT_MACHINE_START
 ULONG_MAX = 0xFFFFFFFF
-# mem_res[], which /proc/iomem shows: name, first symbol, the symbol behind it.
-KERNEL_SECTIONS = (("Kernel code", "_text", "__init_begin"), ("Kernel data", "_sdata", "_end"))
 
 
 def setup_arch(kernel: Kernel) -> None:

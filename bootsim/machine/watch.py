@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import select
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from collections.abc import Callable
 class Watch:
     """For the time of a `with`: calls `stop`, once, when `deadline` passes or SIGINT comes.
 
-    `deadline` is of time.monotonic(). `interrupted` tells that it was SIGINT. Python
-    runs a signal's handler only between two of its own instructions; the byte that it writes to its
-    wakeup file descriptor right away is what is waited for here. Signals reach the main thread
-    alone: elsewhere there is only the clock.
+    `deadline` is of time.monotonic(). `interrupted` tells that it was SIGINT. Python runs a
+    signal's handler only between two of its own instructions; the byte that it writes to its wakeup
+    file descriptor right away is what is waited for here. Signals reach the main thread alone:
+    elsewhere there is only the clock.
     """
 
     def __init__(self, stop: Callable[[], object], deadline: float) -> None:
@@ -25,34 +24,33 @@ class Watch:
         self._stop = stop
         self._deadline = deadline
         self._on_main_thread = threading.current_thread() is threading.main_thread()
-        self._ear, self._mouth = socket.socketpair()
-        self._mouth.setblocking(False)
+        self._ear, self._mouth = os.pipe()
+        os.set_blocking(self._mouth, False)
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Watch:
         if self._on_main_thread:
-            self._previous = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+            self._previous = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
         self._thread.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._on_main_thread:
             signal.set_wakeup_fd(self._previous)
-        self._mouth.close()  # which the watch hears as its end
+        os.close(self._mouth)  # which the watch hears as its end
         self._thread.join()
-        self._ear.close()
+        os.close(self._ear)
 
     def _watch(self) -> None:
         while True:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 break
-            heard = b""
-            if select.select([self._ear], [], [], min(left, threading.TIMEOUT_MAX))[0]:
-                with contextlib.suppress(OSError):
-                    heard = self._ear.recv(64)
-                if not heard:
-                    return
+            if not select.select([self._ear], [], [], min(left, threading.TIMEOUT_MAX))[0]:
+                continue
+            heard = os.read(self._ear, 64)
+            if not heard:
+                return
             if signal.SIGINT in heard:
                 self.interrupted = True
                 break

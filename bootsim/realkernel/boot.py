@@ -14,10 +14,8 @@ from types import MappingProxyType
 from bootsim.devicetree.board import Board, devices_of
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.inputs import FilePath, console_uart, read_content, read_tree
-from bootsim.kernel.kernel import weakly
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import PAGE_SIZE, LinearMap
-from bootsim.kernel.setup import KERNEL_SECTIONS
+from bootsim.kernel.memory import KERNEL_SECTIONS, PAGE_SIZE, LinearMap
 from bootsim.loader import KernelSpace, Wishes, place
 from bootsim.machine import faults
 from bootsim.machine.absent import AbsentHardware
@@ -33,6 +31,7 @@ from bootsim.realkernel.ringbuffer import LogRecord, find_log, read_log, records
 from bootsim.realkernel.uses import Uses
 from bootsim.realkernel.zones import RealNode, find_zones
 from bootsim.trace import Stage, Trace
+from bootsim.weak import weakly
 
 MACHINE_TYPE_NONE = 0xFFFFFFFF  # arch/arm/include/asm/mach-types.h: look into the device tree
 CHECKS_MEM_START = (5, 12)  # the decompressor, for the base of RAM in the tree

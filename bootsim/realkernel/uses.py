@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bootsim.dmesg.allocations import reserves_for_an_allocator
 from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
-from bootsim.dmesg.words import function_of
+from bootsim.dmesg.words import function_of, reserves_for_an_allocator
 from bootsim.loader import Placement
 from bootsim.machine.memory import Range
 from bootsim.trace import Event, MemblockAlloc, MemblockRange, Printk, Use

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from itertools import takewhile, zip_longest
 from typing import Any
 
-from bootsim.dmesg.allocations import reserves_for_an_allocator
+from bootsim.dmesg.words import reserves_for_an_allocator
 from bootsim.kernel.memblock_features import MemblockFeatures
 from bootsim.kernel.memblock_log import format_event
 from bootsim.kernel.memblock_type import Region

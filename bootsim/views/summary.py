@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bootsim.kernel.memory import PAGE_SIZE
-from bootsim.realkernel.boot import RealBoot
-from bootsim.simulate import Boot
 from bootsim.trace import as_data
 from bootsim.views import View, size_text, zones
 from bootsim.views.booted import Booted
+
+if TYPE_CHECKING:
+    from bootsim.realkernel.boot import RealBoot
+    from bootsim.simulate import Boot
 
 
 def summary(boot: Boot) -> View:
