@@ -5,7 +5,7 @@
 >>> replayed.memblock.reserved                          # doctest: +SKIP
 <memblock.reserved: [0x60004000-0x60007fff], ...>
 
-`words` reads memblock's lines, `lines` and `recording` the file around them, `replay` runs a boot
+`words` reads memblock's lines, `lines` and `recording` the file around them, `replayer` runs a boot
 through bootsim's memblock and finds what the log does not tell, with `dump` and `allocations`.
 """
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bootsim.dmesg.findings import Finding, FindingKind
     from bootsim.dmesg.recording import LoggedBoot, Recording, is_text, parse_log, read_log
-    from bootsim.dmesg.replay import replay
     from bootsim.dmesg.replayed import Replayed, Taken
+    from bootsim.dmesg.replayer import replay
     from bootsim.dmesg.words import parse_line
 
 __all__ = [
@@ -47,7 +47,7 @@ _HOMES = {
         "parse_log",
         "read_log",
     ),
-    "bootsim.dmesg.replay": ("replay",),
+    "bootsim.dmesg.replayer": ("replay",),
     "bootsim.dmesg.replayed": (
         "Replayed",
         "Taken",

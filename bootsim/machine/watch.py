@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
+_POLL_MAX = 1_000_000  # milliseconds
+
 
 class Watch:
     """For the time of a `with`: calls `stop`, once, when `deadline` passes or SIGINT comes.
@@ -42,11 +44,13 @@ class Watch:
         os.close(self._ear)
 
     def _watch(self) -> None:
+        ear = select.poll()
+        ear.register(self._ear, select.POLLIN)
         while True:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 break
-            if not select.select([self._ear], [], [], min(left, threading.TIMEOUT_MAX))[0]:
+            if not ear.poll(min(left * 1000, _POLL_MAX)):
                 continue
             heard = os.read(self._ear, 64)
             if not heard:
