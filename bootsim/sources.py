@@ -91,14 +91,19 @@ def profile_of(source: KernelImage | LoggedBoot) -> Profile:
 
     Raises BootsimError for a log of another kernel than those: a log is not enough to make one.
     """
-    banner = source.banner if isinstance(source, KernelImage) else source.release
-    for name in profile_names():
-        profile = load_profile(name)
-        if profile.banner.startswith(banner):
-            return profile
     if isinstance(source, KernelImage):
-        return make_profile(source).profile
-    raise BootsimError(f"{source.name}: no profile for its kernel, {banner}: give --profile")
+        return _shipped(lambda banner: banner == source.banner) or make_profile(source).profile
+    words = f"Linux version {source.release} "
+    if profile := _shipped(lambda banner: banner.startswith(words)):
+        return profile
+    what = source.release or "which it does not name"
+    raise BootsimError(f"{source.name}: no profile for its kernel, {what}: give --profile")
+
+
+def _shipped(is_it: Callable[[str], bool]) -> Profile | None:
+    """The profile that comes with bootsim whose kernel's banner `is_it`."""
+    profiles = map(load_profile, profile_names())
+    return next((profile for profile in profiles if is_it(profile.banner)), None)
 
 
 def model_source(profile: Profile, **options: Any) -> Source:
