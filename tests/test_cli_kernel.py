@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,10 +30,12 @@ def test_kernel_prints_log_and_summary(bootsim: Run, vmlinuz: str) -> None:
     assert (status, err) == (0, "")
     assert lines[0] == "Booting Linux on physical CPU 0x0"
     blank = lines.index("")
-    assert lines[blank - 1].startswith("Memory: 1002356K/1048576K available (11264K kernel code")
+    available = re.match(r"Memory: (\d+)K/1048576K available \(", lines[blank - 1])
+    assert available
     assert lines[blank + 1] == f"{Path(vmlinuz).name}, zImage: 20 MiB at 0x60208000"
     assert lines[blank + 2].startswith("The boot has come past mem_init, and stands in kmem_cache_")
-    assert lines[blank + 3].startswith("Handed to the buddy allocator: 250589 pages, 978.9 MiB; 26")
+    pages = int(available[1]) // 4
+    assert lines[blank + 3].startswith(f"Handed to the buddy allocator: {pages} pages, ")
     assert lines[-1].split()[:4] == ["Node", "0,", "zone", "HighMem"]
 
 
@@ -137,7 +140,7 @@ def test_inspect_looks_into_a_real_kernel(bootsim: Run, vmlinuz: str) -> None:
         return out
 
     regions = look("regions", "--at", "dump")
-    assert "   1: 0x60300000..0x61607587     19 MiB  kernel image\n" in regions
+    assert re.search(r"1: 0x60300000\.\.0x61[0-9a-f]{6} +19[.0-9]* MiB  kernel image\n", regions)
     assert "CMA area" in look("map")
     assert "0x60204000" in look("memblock", "reserved")
     assert "zone  HighMem" in look("buddyinfo")
@@ -155,10 +158,9 @@ def test_inspect_looks_into_a_real_kernel(bootsim: Run, vmlinuz: str) -> None:
 def test_compare_with_the_model(bootsim: Run, vmlinuz: str) -> None:
     status, out, _ = bootsim("compare", "model", vmlinuz, "--append", "memblock=debug cma=32M")
     assert status == 0
-    assert out.splitlines()[:2] == [
-        "A: model of linux-6.1-armmp",
-        f"B: {Path(vmlinuz).name}",
-    ]
+    first, second = out.splitlines()[:2]
+    assert first.startswith("A: model of ")
+    assert second == f"B: {Path(vmlinuz).name}"
     assert "different" not in out
 
 

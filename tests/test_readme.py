@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bootsim.cli import main
+from tests.requirements import need_directory, need_kernel
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,13 +27,22 @@ def test_samples_are_what_the_commands_print(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["bootsim", *shlex.split(command)])
+    monkeypatch.setattr(sys, "argv", ["bootsim", *map(here, shlex.split(command))])
     main()
     lines = [
         r"(?:.*\n)*?" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") + r"\n"
         for line in shown.splitlines()
     ]
     assert re.search("^" + "".join(lines), capsys.readouterr().out, re.MULTILINE)
+
+
+def here(word: str) -> str:
+    """`word` of a command; a real kernel and boards are Debian's."""
+    if word == "vmlinuz":
+        return str(need_kernel())
+    if word.endswith(".dtb"):
+        return str(need_directory("BOOTSIM_DTBS", "Debian's device trees") / word)
+    return word
 
 
 def test_there_are_samples() -> None:

@@ -11,7 +11,7 @@ from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.kernel.profile import load_profile
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage, load_kernel_image
-from bootsim.sources import kernel_source, model_source
+from bootsim.sources import kernel_source, model_source, profile_of
 from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage, Use
 from bootsim.views.compare import compare, view
 from tests.conftest import REAL_BOOTS, SUMMARY
@@ -41,6 +41,14 @@ def image() -> KernelImage:
     return load_kernel_image(need_kernel())
 
 
+@pytest.fixture(scope="module")
+def recorded_image(image: KernelImage) -> KernelImage:
+    """The very kernel that was recorded: Debian's later ones lay out other addresses."""
+    if image.banner != load_profile(PROFILE).banner:
+        pytest.skip(f"another kernel was recorded than {image.banner}")
+    return image
+
+
 @lru_cache(maxsize=1)
 def recorded() -> dict[str, Recorded]:
     return {boot.name: boot for boot in real_boots(REAL_BOOTS / "vexpress-grid")}
@@ -57,9 +65,9 @@ def boot_of(image: KernelImage, record: Recorded) -> RealBoot:
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_it_says_what_was_recorded(image: KernelImage, name: str) -> None:
+def test_it_says_what_was_recorded(recorded_image: KernelImage, name: str) -> None:
     record = recorded()[name]
-    boot = boot_of(image, record)
+    boot = boot_of(recorded_image, record)
     fate = "memory-line"
     try:
         boot.run()
@@ -73,9 +81,9 @@ def test_it_says_what_was_recorded(image: KernelImage, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mem1024M", "mr_one"])
-def test_tables_and_zones_are_what_was_recorded(image: KernelImage, name: str) -> None:
+def test_tables_and_zones_are_what_was_recorded(recorded_image: KernelImage, name: str) -> None:
     record = recorded()[name].record
-    boot = boot_of(image, recorded()[name]).run("dump")
+    boot = boot_of(recorded_image, recorded()[name]).run("dump")
     for table in ("memory", "reserved"):
         regions = [[r.base, r.size, int(r.flags)] for r in getattr(boot.memblock, table)]
         assert regions == record[table]
@@ -193,7 +201,7 @@ def test_hardware_that_is_not_there_is_counted(image: KernelImage) -> None:
 
 
 def scores(image: KernelImage, cases: list[Case], summary: list[str], what: str) -> None:
-    profile = load_profile(PROFILE)
+    profile = profile_of(image)
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     misses: list[str] = []
