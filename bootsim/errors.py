@@ -7,6 +7,8 @@ was run, 2 bad input).
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class BootsimError(Exception):
     """Bad input, or a request that cannot be carried out.
@@ -65,6 +67,30 @@ class MachineFault(BootsimError):
             parts.append(f"address {address:#010x}")
         parts.append(f"mode {mode}")
         super().__init__(", ".join(parts))
+
+    @classmethod
+    def of(
+        cls,
+        fault: MachineFault,
+        *,
+        place: str,
+        details: tuple[str, ...],
+        cause: str | None = None,
+    ) -> Self:
+        """`fault` by those who know more: its place and `details`, and its cause if need be."""
+        told = cls(
+            fault.cause if cause is None else cause,
+            pc=fault.pc,
+            mode=fault.mode,
+            address=fault.address,
+            access=fault.access,
+            instruction=fault.instruction,
+            registers=fault.registers,
+            cpsr=fault.cpsr,
+            place=place,
+        )
+        told.details = details
+        return told
 
 
 class KernelPanic(BootsimError):

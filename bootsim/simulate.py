@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from bootsim.booted import BootOnMachine
 from bootsim.devicetree.board import Board
 from bootsim.driver import Driver, hooks
 from bootsim.errors import BootsimError
 from bootsim.inputs import FilePath, console_uart, read_content, read_tree
 from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.log import log_lines
-from bootsim.kernel.main import HANDOVER, STAGES, start_kernel
+from bootsim.kernel.main import STAGES, start_kernel
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import KERNEL_SECTIONS, LinearMap
 from bootsim.kernel.mmzone import Zone
@@ -23,12 +24,11 @@ from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
 from bootsim.loader import KernelSpace, Wishes, place
 from bootsim.machine.machine import Machine
-from bootsim.machine.memory import PhysMemory
 from bootsim.model_image import load_kernel, stack_guard
 from bootsim.trace import BootStopped, Note, Trace
 
 
-class Boot:
+class Boot(BootOnMachine):
     """One boot and what it left behind. Build it, run() it, look at it.
 
     Building raises BootsimError for bad input; nothing has run then.
@@ -150,11 +150,6 @@ class Boot:
         return self._loader_notes + [e.text for e in self.trace if isinstance(e, Note)]
 
     @property
-    def memory(self) -> PhysMemory:
-        """The machine's RAM, by physical address."""
-        return self.machine.memory
-
-    @property
     def linear(self) -> LinearMap:
         """The kernel's linear map."""
         return self.profile.linear(self.placement.phys_offset)
@@ -182,23 +177,6 @@ class Boot:
     @property
     def zones(self) -> tuple[Zone, ...]:
         return self.buddy.zones
-
-    @property
-    def stage(self) -> str | None:
-        """The last stage that the boot has come past."""
-        return self.trace.stage
-
-    @property
-    def handed_over(self) -> bool:
-        """Whether the buddy allocator has the free pages."""
-        return self.stage == HANDOVER
-
-    def read(self, address: int, size: int, *, virtual: bool = False) -> bytes:
-        """`size` bytes at `address`; `virtual` goes through the guest's page tables.
-
-        Raises MemoryAccessError or TranslationFault where there is nothing.
-        """
-        return self.machine.read(address, size, virtual=virtual)
 
     # What it is built of.
 

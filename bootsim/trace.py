@@ -18,6 +18,7 @@ from bootsim.errors import BootsimError, KernelPanic
 
 # Twice what giving every page of 4 GiB to the buddy allocator takes.
 EVENTS_MAX = 2 << 20
+HANDOVER = "mem_init"  # the stage behind which the buddy allocator has the free pages
 
 
 @dataclass(frozen=True, slots=True)

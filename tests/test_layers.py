@@ -23,6 +23,7 @@ ROOMS = {
     "devicetree": {"errors", "machine"},
     "kernel": {"errors", "trace", "weak", "machine"},
     "loader": {"errors", "machine", "devicetree", "kernel"},
+    "booted": {"trace", "machine"},
     "model_image": {"machine", "kernel", "loader"},
     "inputs": {"errors", "resources", "devicetree", "kernel"},
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
@@ -31,11 +32,11 @@ ROOMS = {
     "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
     "realkernel": {
         *("errors", "trace", "weak", "resources", "machine", "devicetree", "kernel"),
-        *("cache", "inputs", "loader", "dmesg", "simulate"),
+        *("booted", "cache", "inputs", "loader", "dmesg", "simulate"),
     },
     "simulate": {
         *("errors", "trace", "resources", "machine", "devicetree", "kernel"),
-        *("inputs", "loader", "model_image", "driver"),
+        *("booted", "inputs", "loader", "model_image", "driver"),
     },
     "sources": {
         *("errors", "trace", "inputs", "kernel", "driver", "dmesg", "simulate", "realkernel"),

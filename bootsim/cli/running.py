@@ -107,7 +107,8 @@ def run_either(options: dict[str, Any]) -> Booted:
     """The model's boot, or with --kernel that of a real kernel."""
     if options["kernel"] is None:
         return run_boot(options)
-    from bootsim.realkernel.boot import HANDOVER, STAGES, UNTIL
+    from bootsim.realkernel.boot import STAGES, UNTIL
+    from bootsim.trace import HANDOVER
 
     at = options["at"] or HANDOVER
     known = at in STAGES or at in UNTIL

@@ -21,11 +21,12 @@ from bootsim.guest.linker import link, load_program
 from bootsim.guest.module import Module, PlacedSymbol
 from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.main import DRIVER_STAGE, HANDOVER, STAGES
+from bootsim.kernel.main import DRIVER_STAGE, STAGES
 from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
 from bootsim.kernel.vsprintf import VsprintfFeatures
 from bootsim.machine.cpu import Cpu
+from bootsim.trace import HANDOVER
 
 _FIRST_STAGE = next(iter(STAGES))
 _PAGE_SIZE_MEMCG = 36  # bytes: a struct page with mem_cgroup, include/linux/mm_types.h

@@ -27,25 +27,12 @@ _THUMB_32_BL = 0b11110
 class GuestFault(MachineFault):
     """A MachineFault of guest code, with its symbol and its source line; `details` has the rest."""
 
-    def __init__(self, fault: MachineFault, place: str, details: tuple[str, ...]) -> None:
-        super().__init__(
-            fault.cause,
-            pc=fault.pc,
-            mode=fault.mode,
-            address=fault.address,
-            access=fault.access,
-            instruction=fault.instruction,
-            registers=fault.registers,
-            cpsr=fault.cpsr,
-            place=place,
-        )
-        self.details = details
-
 
 def guest_fault(guest: Guest, fault: MachineFault) -> GuestFault:
     """`fault` in the words of who wrote the guest's code."""
     place = _place(guest, fault.pc)
-    return GuestFault(fault, place, where(guest, fault.registers, fault.cpsr, fault.pc))
+    details = where(guest, fault.registers, fault.cpsr, fault.pc)
+    return GuestFault.of(fault, place=place, details=details)
 
 
 def where(

@@ -18,6 +18,7 @@ from bootsim.kernel.log_buf import setup_log_buf
 from bootsim.kernel.percpu import setup_per_cpu_areas
 from bootsim.kernel.setup import setup_arch
 from bootsim.kernel.system_hash import stack_depot_early_init, vfs_caches_init_early
+from bootsim.trace import HANDOVER
 
 STAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -39,7 +40,6 @@ STAGES: Mapping[str, str] = MappingProxyType(
 _MIGRATE_TYPES = 4  # include/linux/mmzone.h
 _MIGRATE_TYPES_CMA = 6  # with CONFIG_CMA and the CONFIG_MEMORY_ISOLATION that it selects
 _BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"  # include/linux/bootconfig.h
-HANDOVER = "mem_init"
 DRIVER_STAGE = "cmd_line"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from bootsim.booted import BootOnMachine
 from bootsim.devicetree.board import Board, devices_of
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.inputs import FilePath, console_uart, read_content, read_tree
@@ -21,7 +22,6 @@ from bootsim.machine import faults
 from bootsim.machine.absent import AbsentHardware
 from bootsim.machine.cpu import Cpu
 from bootsim.machine.machine import Machine
-from bootsim.machine.memory import PhysMemory
 from bootsim.machine.psci import psci_call
 from bootsim.realkernel.calls import Seen, in_order, memblock_call, memblock_functions
 from bootsim.realkernel.death import DEAD_ENDS, describe
@@ -30,7 +30,7 @@ from bootsim.realkernel.readback import find_memblock
 from bootsim.realkernel.ringbuffer import LogRecord, find_log, read_log, records_so_far
 from bootsim.realkernel.uses import Uses
 from bootsim.realkernel.zones import RealNode, find_zones
-from bootsim.trace import Stage, Trace
+from bootsim.trace import HANDOVER, Stage, Trace
 from bootsim.weak import weakly
 
 MACHINE_TYPE_NONE = 0xFFFFFFFF  # arch/arm/include/asm/mach-types.h: look into the device tree
@@ -58,7 +58,6 @@ STAGES = tuple(_STAGES)
 UNTIL: Mapping[str, str] = MappingProxyType(
     {"dump": "arm_memblock_init", "memory-line": "mem_init"}
 )
-HANDOVER = "mem_init"
 
 # The kernel has said why it panics when it comes here (kernel/panic.c).
 _PANICKED = ("atomic_notifier_call_chain", "kmsg_dump", "kmsg_dump_desc")
@@ -66,7 +65,7 @@ _PANICKED = ("atomic_notifier_call_chain", "kmsg_dump", "kmsg_dump_desc")
 _NO_TIMER = "calibrate_delay"
 
 
-class RealBoot:
+class RealBoot(BootOnMachine):
     """One boot of a real kernel. Build it, run() it, look at it; run() on to a later point.
 
     Building raises BootsimError for bad input; nothing has run then.
@@ -289,11 +288,6 @@ class RealBoot:
         ]
 
     @property
-    def memory(self) -> PhysMemory:
-        """The machine's RAM, by physical address."""
-        return self.machine.memory
-
-    @property
     def sections(self) -> list[tuple[str, int, int]]:
         """The parts of the kernel that /proc/iomem names: name, physical start, end.
 
@@ -323,23 +317,6 @@ class RealBoot:
         if node is None:
             raise BootsimError(f"{self.image.name}: no zones to be found in its memory")
         return node
-
-    @property
-    def stage(self) -> str | None:
-        """The last stage of the model's that the boot has come past."""
-        return self.trace.stage
-
-    @property
-    def handed_over(self) -> bool:
-        """Whether the buddy allocator has the free pages."""
-        return self.stage == HANDOVER
-
-    def read(self, address: int, size: int, *, virtual: bool = False) -> bytes:
-        """`size` bytes at `address`; `virtual` goes through the kernel's page tables.
-
-        Raises MemoryAccessError or TranslationFault where there is nothing.
-        """
-        return self.machine.read(address, size, virtual=virtual)
 
 
 class _Point:

@@ -40,19 +40,8 @@ def describe(fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMa
         cause = bug
     elif fault.instruction is None and image.text <= fault.pc < image.text + len(image.code):
         cause = f"the kernel does not map its own code any more: {cause}"
-    told = MachineFault(
-        cause,
-        pc=fault.pc,
-        mode=fault.mode,
-        address=fault.address,
-        access=fault.access,
-        instruction=fault.instruction,
-        registers=fault.registers,
-        cpsr=fault.cpsr,
-        place=f"in {function}",
-    )
-    told.details = tuple(_details(fault, cpu, image))
-    return told
+    details = tuple(_details(fault, cpu, image))
+    return MachineFault.of(fault, place=f"in {function}", details=details, cause=cause)
 
 
 def callers(cpu: Cpu, image: KernelImage) -> list[str]:
