@@ -197,6 +197,24 @@ def test_hardware_that_is_not_there_is_counted(image: KernelImage) -> None:
     assert RealBoot(image).run().absent_devices() == []
 
 
+EARLYCON = "earlycon=pl011,0x10009000 memblock=debug"
+
+
+@pytest.mark.parametrize("quieter", ["", "quiet", "loglevel=6", "loglevel=7", "debug"])
+def test_an_early_console_that_is_unmapped_for_a_moment(image: KernelImage, quieter: str) -> None:
+    cmdline = f"{EARLYCON} {quieter}"
+    real = RealBoot(image, cmdline=cmdline)
+    b = kernel_source(real)
+    a = model_source(profile_of(image), cmdline=cmdline, **real.placed())
+    comparison = compare(a, b)
+    assert comparison.equal, view(comparison).lines
+    dies = quieter not in ("quiet", "loglevel=6")
+    assert bool(a.died) == bool(b.died) == dies
+    if dies:
+        assert "early console" in (a.died or "")
+        assert "in pl011_putc+0x" in (b.died or "")
+
+
 # The model against it, on boots that nobody has recorded.
 
 

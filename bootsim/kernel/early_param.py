@@ -27,6 +27,7 @@ from bootsim.kernel.params import memparse, null_parameter, parse_early_options
 from bootsim.kernel.profile import Profile
 
 EINVAL = 22
+_CONSOLE_LOGLEVEL_DEBUG, _CONSOLE_LOGLEVEL_QUIET = 10, 4  # include/linux/printk.h
 
 Handler = Callable[[Kernel, str | None], int]
 
@@ -67,6 +68,7 @@ def parse_early_param(kernel: Kernel, early_mem: Handler) -> None:
         handlers["init_on_alloc"] = early_init_on_alloc
         handlers["init_on_free"] = early_init_on_free
     handlers.update(_others(profile))
+    handlers |= {"quiet": quiet_kernel, "debug": debug_kernel, "loglevel": loglevel}
     handlers = {name: act for name, act in handlers.items() if profile.has_early_param(name)}
     others = parse_early_options(
         kernel.boot_command_line,
@@ -97,6 +99,27 @@ def setup_elfcorehdr(kernel: Kernel, value: str | None) -> int:
         size, (base, rest) = base, memparse(rest[1:])
     kernel.fdt.elfcorehdr = base, size
     return 0 if rest != value else -EINVAL
+
+
+def quiet_kernel(kernel: Kernel, _value: str | None) -> int:
+    """quiet: the console shows warnings and worse (init/main.c)."""
+    kernel.console_loglevel = _CONSOLE_LOGLEVEL_QUIET
+    return 0
+
+
+def debug_kernel(kernel: Kernel, _value: str | None) -> int:
+    """debug: the console shows all."""
+    kernel.console_loglevel = _CONSOLE_LOGLEVEL_DEBUG
+    return 0
+
+
+def loglevel(kernel: Kernel, value: str | None) -> int:
+    """loglevel=: the console shows what is more important than that."""
+    level = _get_option(value or "")
+    if level is None:
+        return -EINVAL
+    kernel.console_loglevel = level
+    return 0
 
 
 def nrcpus(kernel: Kernel, value: str | None) -> int:

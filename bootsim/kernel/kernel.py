@@ -172,6 +172,7 @@ class Kernel:
         self.early_params: list[tuple[str, Callable[[str | None], int]]] = []
         self.early_maps: dict[int, tuple[int, int]] = {}  # slot: virtual address, size
         self.earlycon_mapbase: int | None = None  # physical address of the earlycon's registers
+        self.bootconsole_is_mapped = True
         self.cma_areas: list[CmaArea] = []
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
@@ -212,6 +213,15 @@ class Kernel:
         memory.write(self.pa_symbol("console_printk"), _CONSOLE_PRINTK.pack(7, 4, 1, 7))
         memory.write_u32(self.pa_symbol("__pv_phys_pfn_offset"), self.phys_offset >> PAGE_SHIFT)
         memory.write(self.pa_symbol("__pv_offset"), offset.to_bytes(8, "little", signed=True))
+
+    @property
+    def console_loglevel(self) -> int:
+        """What is less than that is shown on the console (kernel/printk/printk.c)."""
+        return self.memory.read_u32(self.pa_symbol("console_printk"))
+
+    @console_loglevel.setter
+    def console_loglevel(self, level: int) -> None:
+        self.memory.write_u32(self.pa_symbol("console_printk"), level & 0xFFFFFFFF)
 
     @property
     def boot_command_line(self) -> str:
@@ -391,8 +401,14 @@ class Kernel:
 
     def _log_event(self, event: Event) -> None:
         record = log_record(event, self.memblock.features)
-        if record is not None:
-            self.log_buf.store(*record)
+        if record is None:
+            return
+        self.log_buf.store(*record)
+        if not self.bootconsole_is_mapped and record[0] < self.console_loglevel:
+            raise KernelPanic(
+                "early_fixmap_shutdown: a line of memblock=debug goes to the early console while"
+                " its registers are not mapped: Linux faults and says no more; leave earlycon out"
+            )
 
 
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:

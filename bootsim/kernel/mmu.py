@@ -371,7 +371,9 @@ def early_fixmap_shutdown(kernel: Kernel) -> None:
     kernel.flush_tlb_all()
     if kernel.earlycon_mapbase is not None:
         device, page = mem_type(kernel, "MT_DEVICE"), kernel.earlycon_mapbase & -PAGE_SIZE
+        kernel.bootconsole_is_mapped = False
         create_mapping(kernel, top, page, PAGE_SIZE, device)
+        kernel.bootconsole_is_mapped = True
 
 
 def devicemaps_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
