@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 
 import pytest
@@ -263,3 +264,12 @@ def test_the_model_on_boards(image: KernelImage, pytestconfig: pytest.Config) ->
 def test_the_model_on_made_up_boards(image: KernelImage, pytestconfig: pytest.Config) -> None:
     cases = random_cases(MADE_UP, seed=20)
     scores(image, cases, pytestconfig.stash[SUMMARY], "made-up boards")
+
+
+def test_a_tree_behind_the_zimage_is_the_board(image: KernelImage) -> None:
+    dtb = board((BASE, 256 << 20), bootargs="cma=8M")
+    boot = RealBoot(replace(image, appended_dtb=dtb)).run("dump")
+    assert boot.memory.size == 256 << 20
+    assert any(line.startswith("cma: Reserved 8 MiB") for line in boot.log)
+    other = RealBoot(replace(image, appended_dtb=dtb), dtb=board((BASE, 1 << 29)))
+    assert other.memory.size == 1 << 29

@@ -90,12 +90,15 @@ class RealBoot(BootOnMachine):
     ) -> None:
         """Set up a machine with `image` in its RAM.
 
+        Without dtb and dts, the board is that of the tree behind the zImage, if there is one.
         machine_ram: banks of (base, size) bytes that the machine has, whatever the tree says.
         timeout: seconds of each run().
         The other parameters are those of bootsim.boot().
         """
         self.image = image
         self.timeout = timeout
+        if dtb is None and dts is None and image.appended_dtb is not None:
+            dtb, name = image.appended_dtb, f"{image.name}'s appended tree"
         self._blob, self.name = read_tree(dtb, dts, name, ram=ram)
         self.board = Board.from_blob(self._blob, self.name, ram=machine_ram)
         uart, self._notes = console_uart(self.board)
