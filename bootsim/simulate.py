@@ -113,6 +113,7 @@ class Boot(BootOnMachine):
                 ctr=cpu.call(firmware.symbol("read_cpuid_cachetype")),
                 mpidr=cpu.call(firmware.symbol("read_cpuid_mpidr")),
                 sctlr=cpu.call(firmware.symbol("get_cr")),
+                hwid=self.board.boot_cpu,
             ),
             hooks=self._hooks,
             until=self._until_stage,

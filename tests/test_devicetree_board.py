@@ -52,7 +52,7 @@ def test_the_own_board() -> None:
         compatible=("arm,vexpress,v2p-ca9", "arm,vexpress"),
         memory=(Range(0x60000000, 0x40000000),),
         uarts=(0x10009000, 0x1000A000, 0x1000B000, 0x1000C000),
-        cpus=4,
+        cpus=(0, 1, 2, 3),
         bootargs=None,
         initrd=None,
     )
@@ -238,9 +238,13 @@ def test_the_console_is_first(board: BoardOf, content: str, first: int) -> None:
 def test_model_and_cpus(board: BoardOf) -> None:
     content = CELLS_1 + 'compatible = "a,b", "c";' + RAM
     assert board(content).model == "a,b"  # as Linux's of_flat_dt_get_machine_name()
-    assert board(content).cpus == 1
-    cpus = 'cpus { cpu@0 { }; x { device_type = "cpu"; }; cpu-map { }; idle-states { }; };'
-    assert board(content + cpus).cpus == 2
+    assert (board(content).cpus, board(content).boot_cpu) == ((), 0)
+    cpus = """cpus { #address-cells = <1>; #size-cells = <0>; cpu@f01 { reg = <0xf01>; };
+        x { device_type = "cpu"; reg = <0xf00>; }; cpu-map { reg = <1>; }; cpu@none { };
+        cpu@2 { reg = <2>; status = "fail-off"; }; };"""
+    assert (board(content + cpus).cpus, board(content + cpus).boot_cpu) == ((0xF01, 0xF00), 0xF00)
+    wide = "cpus { #address-cells = <2>; cpu@100000000 { reg = <1 0>; }; };"
+    assert (board(content + wide).cpus, board(content + wide).boot_cpu) == ((1 << 32,), 0)
 
 
 def test_initrd_as_64_bit_cells(board: BoardOf) -> None:

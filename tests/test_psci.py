@@ -6,6 +6,8 @@ import struct
 
 import pytest
 
+from bootsim.errors import MachineFault
+from bootsim.machine.absent import absent_cp15
 from bootsim.machine.cpu import Cpu
 from bootsim.machine.memory import PhysMemory
 from bootsim.machine.psci import psci_call
@@ -53,3 +55,15 @@ def test_what_follows_a_call_runs_once(conduit: int) -> None:
 def test_calls_from_thumb_code(call: tuple[int, int]) -> None:
     cpu = machine(struct.pack("<4H", *call, 0x3001, 0x4770))  # adds r0, #1; bx lr
     assert cpu.call(RAM | 1, 0x84000000) == 0x10001
+
+
+def test_registers_of_cp15_that_are_not_there() -> None:
+    # mrc p15, 0, r0, c1, c1, 0 (SCR); mrrc p15, 4, r1, r2, c14 (CNTVOFF); mcr back; bx lr
+    code = struct.pack("<4I", 0xEE110F11, 0xEC521F4E, 0xEE010F11, BX_LR)
+    cpu = machine(code)
+    with pytest.raises(MachineFault, match="undefined instruction"):
+        cpu.call(RAM, 1, 2, 3)
+    cpu.absent_cp15 = absent_cp15
+    cpu.set_register(2, 3)
+    cpu.run(RAM, until=RAM + 12)
+    assert [cpu.register(number) for number in range(3)] == [0, 0, 0]

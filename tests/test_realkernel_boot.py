@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 import pytest
 
@@ -25,6 +25,8 @@ from tests.trees import board
 RECORDED = (
     *("mem1024M", "cmd_cma_at", "cmd_initrd", "initrd", "mr_one", "ml_usable", "cmd_memtest"),
     *("ml_zero_size", "cmd_mem_at_only", "combo_qcom", "rm_nomap_in_kernel_gap"),
+    *("aspeed-bmc-facebook-fuji.dtb", "omap5-sbc-t54.dtb", "imx7d-flex-concentrator-mfg.dtb"),
+    *("rk3288-phycore-rdk.dtb", "ecx-2000.dtb", "sun9i-a80-optimus.dtb", "xenvm-4.2.dtb"),
 )
 BOARDS, MADE_UP = 30, 30
 # Value and mask of struct proc_info_list (arch/arm/mm/proc-v7.S): Cortex-A9's, and any ARMv7's.
@@ -50,9 +52,10 @@ def recorded_image(image: KernelImage) -> KernelImage:
     return image
 
 
-@lru_cache(maxsize=1)
+@cache
 def recorded() -> dict[str, Recorded]:
-    return {boot.name: boot for boot in real_boots(REAL_BOOTS / "vexpress-grid")}
+    boots = (boot for name in ("vexpress-grid", "boards") for boot in real_boots(REAL_BOOTS / name))
+    return {boot.name: boot for boot in boots}
 
 
 def boot_of(image: KernelImage, record: Recorded) -> RealBoot:

@@ -17,6 +17,7 @@ from bootsim.devicetree.tree import Node, Tree
 from bootsim.errors import DeviceTreeError
 from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
 
+_MPIDR_HWID_BITMASK = 0xFFFFFF  # arch/arm/include/asm/cputype.h
 _OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
 _U64_MASK = 0xFFFFFFFFFFFFFFFF
 _GIVE_RAM = "give --ram BASE:SIZE, as the boot loader would"
@@ -27,15 +28,15 @@ class Board:
     """A board. Addresses are physical, sizes in bytes.
 
     `memory` are the RAM banks in the tree's order, as it has them; `uarts` the base addresses of
-    its PL011s, the console's first; `bootargs` and `initrd` (end exclusive) what /chosen says, None
-    if nothing.
+    its PL011s, the console's first; `cpus` the ids of its CPUs; `bootargs` and `initrd` (end
+    exclusive) what /chosen says, None if nothing.
     """
 
     model: str
     compatible: tuple[str, ...]
     memory: tuple[Range, ...]
     uarts: tuple[int, ...]
-    cpus: int
+    cpus: tuple[int, ...]
     bootargs: str | None
     initrd: tuple[int, int] | None
 
@@ -67,6 +68,12 @@ class Board:
             bootargs=chosen.string("bootargs") if chosen else None,
             initrd=_initrd(chosen) if chosen else None,
         )
+
+    @property
+    def boot_cpu(self) -> int:
+        """The id of the CPU that boots: the lowest one; 0 without any that MPIDR can hold."""
+        hwid = min(self.cpus, default=0)
+        return hwid if hwid <= _MPIDR_HWID_BITMASK else 0
 
     def ram_banks(self) -> tuple[Range, ...]:
         """RAM as a machine can have it: whole_pages() of `memory`."""
@@ -235,12 +242,21 @@ def _bus(node: Node, parent: _Bus | None) -> _Bus:
     return _Bus(address_cells, size_cells, windows)
 
 
-def _cpus(tree: Tree) -> int:
-    """CPUs in /cpus; without any, Linux boots on the one that it runs on."""
+def _cpus(tree: Tree) -> tuple[int, ...]:
+    """The ids of the CPUs in /cpus that have not failed (drivers/of/base.c, of_get_cpu_hwid())."""
     cpus = tree.root.child("cpus")
-    nodes = cpus.children if cpus else ()
-    is_cpu = [n.name.split("@")[0] == "cpu" or n.string("device_type") == "cpu" for n in nodes]
-    return max(1, sum(is_cpu))
+    if cpus is None:
+        return ()
+    cells = cpus.properties.get("#address-cells") or tree.root.properties.get("#address-cells")
+    size = 4 * (int.from_bytes(cells[:4], "big") if cells else 1)
+    ids = []
+    for node in cpus.children:
+        if node.name.split("@")[0] != "cpu" and node.string("device_type") != "cpu":
+            continue
+        status, reg = node.string("status") or "", node.properties.get("reg", b"")
+        if not status.startswith("fail") and 0 < size <= len(reg):
+            ids.append(int.from_bytes(reg[:size], "big"))
+    return tuple(ids)
 
 
 def _initrd(chosen: Node) -> tuple[int, int] | None:

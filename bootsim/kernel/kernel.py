@@ -49,7 +49,7 @@ class ProcessorRegisters:
     """CP15 registers as code on the CPU reads them (ARM ARM DDI 0406C, B4.1).
 
     cbar: the Cortex-A9's Configuration Base Address Register, 0 on a core without MPCore's.
-    hwid: the id of the CPU that boots, on a machine that is only described; else MPIDR decides.
+    hwid: the id of the CPU that boots, where MPIDR cannot tell the board's; else MPIDR decides.
     """
 
     midr: int

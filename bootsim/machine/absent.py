@@ -7,6 +7,7 @@ ignored, and both are counted, so that a boot can say which hardware it looked f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from bootsim.machine.devices import Device
 from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
@@ -30,6 +31,27 @@ class AbsentHardware:
         page = address // PAGE_SIZE * PAGE_SIZE
         reads, writes = self.accesses.get(page, (0, 0))
         self.accesses[page] = (reads, writes + 1) if write else (reads + 1, writes)
+
+
+class Registers(Protocol):
+    """The CPU that reads or writes a register."""
+
+    def set_register(self, number: int, value: int) -> None: ...
+
+
+def absent_cp15(cpu: Registers, instruction: int) -> None:
+    """Have MRC and MRRC read 0 from a CP15 register that is not there, MCR and MCRR write nothing.
+
+    ARM ARM DDI 0406C, A8.8.107 and A8.8.108.
+    """
+    if not instruction & 1 << 20:
+        return
+    registers = [instruction >> 12 & 15]
+    if instruction & 0x0F000000 == 0x0C000000:
+        registers.append(instruction >> 16 & 15)
+    for number in registers:
+        if number != 15:  # MRC to the flags
+            cpu.set_register(number, 0)
 
 
 class _Gap:

@@ -115,6 +115,8 @@ class Cpu:
         self.devices = tuple(devices)
         # What SMC and HVC call, with its arguments in the registers; they are faults without it.
         self.firmware: Callable[[Cpu], None] | None = None
+        # What an access to a CP15 register that this core lacks calls, with the ARM instruction.
+        self.absent_cp15: Callable[[Cpu, int], None] | None = None
         self._traps: dict[tuple[int, int], TrapHandler] = {}
         self._error: BaseException | None = None
         self._end = _NOWHERE  # where the run ends
@@ -619,6 +621,11 @@ class Cpu:
         if self.firmware is not None and faults.at_hvc(self):
             self.firmware(self)
             self.set_register(15, pc + 4 | self.thumb)
+            return True
+        word = None if self.absent_cp15 is None else faults.cp15_access(self)
+        if self.absent_cp15 is not None and word is not None:
+            self.absent_cp15(self, word)
+            self.set_register(15, pc + 4)
             return True
         if pc == self._stepping or not faults.behind_hint(self):
             raise faults.fault(self, "undefined instruction")

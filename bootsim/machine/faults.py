@@ -115,6 +115,16 @@ def at_hvc(cpu: Cpu) -> bool:
     return len(code) == 4 and int.from_bytes(code, "little") & mask == wanted
 
 
+def cp15_access(cpu: Cpu) -> int | None:
+    """The ARM instruction at pc if it accesses CP15 (A8.8.98, A8.8.107, A8.8.108), else None."""
+    code = _code(cpu, cpu.pc)
+    word = int.from_bytes(code, "little")
+    if cpu.thumb or len(code) < 4 or word >> 28 == 0xF:
+        return None
+    one, two = word & 0x0F000F10 == 0x0E000F10, word & 0x0FE00F00 == 0x0C400F00
+    return word if one or two else None
+
+
 def behind_hint(cpu: Cpu) -> bool:
     """Whether pc is right behind a WFE or YIELD."""
     return _previous_is(cpu, _HINTS_ARM, _HINTS_THUMB)

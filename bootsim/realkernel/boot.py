@@ -19,11 +19,12 @@ from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import KERNEL_SECTIONS, PAGE_SIZE, LinearMap
 from bootsim.loader import KernelSpace, Wishes, place
 from bootsim.machine import faults
-from bootsim.machine.absent import AbsentHardware
+from bootsim.machine.absent import AbsentHardware, absent_cp15
 from bootsim.machine.cpu import Cpu
 from bootsim.machine.machine import Machine
 from bootsim.machine.psci import psci_call
 from bootsim.realkernel.calls import Seen, in_order, memblock_call, memblock_functions
+from bootsim.realkernel.cpu_id import ids_found
 from bootsim.realkernel.death import DEAD_ENDS, describe
 from bootsim.realkernel.image import KernelImage
 from bootsim.realkernel.readback import find_memblock
@@ -171,7 +172,7 @@ class RealBoot(BootOnMachine):
 
     def _set_up_cpu(self) -> None:
         cpu, symbols = self.machine.cpu, self.image.symbols
-        cpu.firmware = psci_call
+        cpu.firmware, cpu.absent_cp15 = psci_call, absent_cp15
         for number, value in enumerate((0, MACHINE_TYPE_NONE, self.placement.dtb.base)):
             cpu.set_register(number, value)
         for name, address in memblock_functions(self.image):
@@ -180,6 +181,8 @@ class RealBoot(BootOnMachine):
             entry = self._entry(stage)
             if entry is not None:
                 self._point(symbols.address(entry[0])).stages[entry[1]] = stage
+        for address, register in ids_found(self.image):
+            self._point(address).cpu_id_to = register
         for name in ("panic", _NO_TIMER, *_PANICKED):
             if name in symbols:
                 self._point(symbols.address(name)).end = name
@@ -205,6 +208,8 @@ class RealBoot(BootOnMachine):
             self._at = None
             return
         point = self._points[address]
+        if point.cpu_id_to is not None:
+            cpu.set_register(point.cpu_id_to, self.board.boot_cpu)
         stop = address == self._asked
         if point.function is not None:
             self._see(memblock_call(point.function, cpu, self.image))
@@ -330,3 +335,4 @@ class _Point:
         self.stages: dict[int, str] = {}  # that have been passed at the nth entry
         self.entries = 0
         self.end: str | None = None  # a function at which boots end
+        self.cpu_id_to: int | None = None  # the register that has the id of the CPU
