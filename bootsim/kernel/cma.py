@@ -106,7 +106,8 @@ def cma_declare_contiguous(
         if strict:
             kernel.memblock.phys_free(base, size, caller="cma_declare_contiguous_nid")
         return failed(EINVAL)
-    kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}")
+    node = f" on node {NUMA_NO_NODE}" if kernel.profile.features.cma_says_node else ""
+    kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}{node}")
     return area
 
 

@@ -56,7 +56,7 @@ def parse_early_param(kernel: Kernel, early_mem: Handler) -> None:
         handlers["elfcorehdr"] = setup_elfcorehdr
     if profile.config.efi:
         handlers["efi"] = parse_efi_cmdline
-    if profile.features.page_alloc == "6.1":
+    if profile.features.page_alloc != "5.0":
         handlers["kernelcore"] = cmdline_parse_kernelcore
         handlers["movablecore"] = cmdline_parse_movablecore
     if profile.boot_sizes is not None:

@@ -25,6 +25,14 @@ from bootsim.weak import weakly
 
 U32_MASK = 0xFFFFFFFF
 _SWAPPER_PG_DIR_SIZE = 0x4000
+_PAGE_LAYOUTS = MappingProxyType(
+    {
+        "5.0": PageLayout.linux_5_0,
+        "5.10": PageLayout.linux_5_10,
+        "6.1": PageLayout.linux_6_1,
+        "6.12": PageLayout.linux_6_12,
+    }
+)
 _MEMMAP_PARTS: Mapping[str, str] = MappingProxyType(
     {
         "alloc_node_mem_map": "memory map (struct page)",
@@ -140,12 +148,11 @@ def zone_sizes_init(kernel: Kernel) -> None:
     variables, config = kernel.vars, kernel.profile.config
     _check_memory_start(kernel)
     zones = _zone_spans(kernel)
-    layouts = {"5.0": PageLayout.linux_5_0, "6.1": PageLayout.linux_6_1}
     allocator = PageAllocator(
         kernel.memory,
         kernel.linear,
         kernel.trace,
-        layouts[kernel.profile.features.page_alloc](
+        _PAGE_LAYOUTS[kernel.profile.features.page_alloc](
             kernel.pa_symbol("contig_page_data"),
             struct_page_size=config.struct_page_size,
             max_order=config.max_order,
@@ -169,14 +176,26 @@ def zone_sizes_init(kernel: Kernel) -> None:
 
     allocator.free_area_init_node(0, zones, alloc)
     kernel.page_alloc = allocator
+    if not allocator.layout.counts_memmap:
+        calc_nr_kernel_pages(kernel)
     mem_map = allocator.mem_map
     first = (kernel.phys_offset >> PAGE_SHIFT) - mem_map.start_pfn
     variables.mem_map = mem_map.page_virt(first)
 
 
+def calc_nr_kernel_pages(kernel: Kernel) -> None:
+    """Count what memblock has free, all of it and lowmem (mm/mm_init.c since 6.10)."""
+    node, lowmem_end = kernel.buddy.node, kernel.vars.max_low_pfn
+    for base, end, _nid in kernel.memblock.for_each_free_mem_range():
+        first, last = pfn_up(base), pfn_down(end)
+        if first < last:
+            node.nr_all_pages += last - first
+            node.nr_kernel_pages += min(last, lowmem_end) - min(first, lowmem_end)
+
+
 def _zone_spans(kernel: Kernel) -> list[ZoneSpan]:
     variables, config = kernel.vars, kernel.profile.config
-    if kernel.profile.features.page_alloc == "6.1":
+    if kernel.profile.features.page_alloc != "5.0":
         low = [variables.max_low_pfn] * len(config.zones)
         if len(low) > 1:  # ZONE_DMA, which other lowmem may follow
             low[0] = min(pfn_up(kernel.arm_dma_limit), variables.max_low_pfn)
@@ -241,7 +260,8 @@ def mem_init(kernel: Kernel) -> None:
     pages = memblock.free_all(kernel.vars.max_low_pfn, buddy)
     totalhigh_pages = free_highpages(kernel)
     memblock.late_alloc = buddy.late_alloc
-    mem_init_print_info(kernel, pages + totalhigh_pages, totalhigh_pages)
+    if kernel.profile.features.memory_line:
+        mem_init_print_info(kernel, pages + totalhigh_pages, totalhigh_pages)
 
 
 def _check_free_ranges(kernel: Kernel) -> None:

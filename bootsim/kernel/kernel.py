@@ -37,8 +37,6 @@ from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
 from bootsim.weak import weakly
 
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
-# Characters of a record: LOG_LINE_MAX, less a NUL and KERN_SOH with the level.
-_LOG_TEXT_MAX = 1024 - 32 - 3
 NUMA_NO_NODE = -1  # include/linux/numa.h
 
 Hook = Callable[["Kernel"], None]
@@ -289,7 +287,7 @@ class Kernel:
         if not isinstance(text, str):
             raise BootsimError(f"printk of {text!r}: expected a string")
         self.flush_cont()
-        self.trace.emit(Printk(level, text[:_LOG_TEXT_MAX]))
+        self.trace.emit(Printk(level, text[: self.profile.config.log_line_max]))
 
     def vprintk(self, text: bytes) -> None:
         """printk() of a formatted text: its KERN_ prefix, its newline, its continuation.
@@ -413,7 +411,11 @@ class Kernel:
 
 def memblock_features(profile: Profile, kernel_end: int) -> MemblockFeatures:
     """The memblock that `profile` was built with; `kernel_end` is the physical address of _end."""
-    rules = {"5.0": MemblockFeatures.linux_5_0, "6.1": MemblockFeatures.linux_6_1}
+    rules = {
+        "5.0": MemblockFeatures.linux_5_0,
+        "5.10": MemblockFeatures.linux_5_10,
+        "6.1": MemblockFeatures.linux_6_1,
+    }
     return replace(
         rules[profile.features.memblock](kernel_end=kernel_end),
         max_order=profile.config.max_order,

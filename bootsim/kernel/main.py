@@ -15,7 +15,8 @@ from bootsim.kernel.devtree import boot_cpu_hwid
 from bootsim.kernel.init import mem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.log_buf import setup_log_buf
-from bootsim.kernel.percpu import setup_per_cpu_areas
+from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.kernel.percpu import max_dma_address, setup_per_cpu_areas
 from bootsim.kernel.setup import setup_arch
 from bootsim.kernel.system_hash import stack_depot_early_init, vfs_caches_init_early
 from bootsim.trace import HANDOVER
@@ -60,11 +61,16 @@ def start_kernel(kernel: Kernel) -> None:
         if kernel.profile.boot_sizes is not None:
             setup_command_line(kernel)
             setup_per_cpu_areas(kernel)
-            build_all_zonelists(kernel)
+            late_zonelists = kernel.profile.features.zonelists_after_hashes
+            if not late_zonelists:
+                build_all_zonelists(kernel)
             kernel.pr_notice(f"Kernel command line: {kernel.boot_command_line}")
             parse_boot_options(kernel)
             setup_log_buf(kernel)
             vfs_caches_init_early(kernel)
+            if late_zonelists:
+                build_all_zonelists(kernel)
+            page_ext_init_flatmem(kernel)
             if kernel.profile.config.init_stack:
                 report_meminit(kernel)
             stack_depot_early_init(kernel)
@@ -91,6 +97,26 @@ def build_all_zonelists(kernel: Kernel) -> None:
     kernel.pr_info(
         f"Built 1 zonelists, mobility grouping {'on' if grouped else 'off'}.  Total pages: {pages}"
     )
+
+
+def page_ext_init_flatmem(kernel: Kernel) -> None:
+    """Take what CONFIG_PAGE_EXTENSION keeps beside each struct page (mm/page_ext.c)."""
+    size = kernel.profile.config.page_ext_size
+    if not size:
+        return
+    node, block = kernel.buddy.node, kernel.buddy.layout.max_order_nr_pages
+    pages: int = node.struct.node_spanned_pages
+    if node.start_pfn % block or node.end_pfn % block:
+        pages += block
+    table, goal = size * pages, max_dma_address(kernel)
+    virt = kernel.memblock.alloc_try_nid(
+        table, PAGE_SIZE, goal, 0, node.nid, caller="page_ext_init_flatmem"
+    )
+    if not virt:
+        kernel.pr_crit("allocation of page_ext failed.")
+        raise KernelPanic.panic("Out of memory")
+    kernel.use(kernel.virt_to_phys(virt), table, "page_ext")
+    kernel.pr_info(f"allocated {table} bytes of page_ext")
 
 
 def report_meminit(kernel: Kernel) -> None:

@@ -32,8 +32,8 @@ class MemblockFeatures:
     """How one kernel's memblock differs from another's; the defaults are those of Linux 6.1.
 
     The first group is the kernel's configuration and command line, the second what changed over
-    the versions; the comments say where it is known from. `linux_5_0()` and `linux_6_1()` give the
-    sets of those two.
+    the versions; the comments say where it is known from. `linux_5_0()`, `linux_5_10()` and
+    `linux_6_1()` give the sets of those.
     """
 
     phys_addr_bits: int = 32  # 64 with CONFIG_ARM_LPAE
@@ -105,6 +105,20 @@ class MemblockFeatures:
             logs_function_names=False,
             logs_add_node=False,
             logs_phys_alloc_range=False,
+        )
+
+    @classmethod
+    def linux_5_10(cls, kernel_end: int = 0) -> MemblockFeatures:
+        """Linux 5.10, whose kernel image ends at physical address `kernel_end`."""
+        return cls(
+            bottom_up_above_kernel_end=True,
+            kernel_end=kernel_end,
+            free_is_physical=True,
+            driver_managed=False,
+            mirror_needs_kernelcore=False,
+            cap_needs_memory=False,
+            nomap_is_reserved=False,
+            logs_add_node=False,
         )
 
     @property

@@ -220,7 +220,7 @@ def free_area_init_core(node: Node, alloc: Alloc, printk: Printk) -> None:
         name, struct = zone.name, zone.struct
         freesize = struct.present_pages
         memmap_pages = calc_memmap_size(struct.spanned_pages, layout.struct_page_size)
-        if not span.is_highmem:
+        if layout.counts_memmap and not span.is_highmem:
             if freesize >= memmap_pages:
                 freesize -= memmap_pages
                 if memmap_pages and layout.reports_zones:
@@ -233,11 +233,12 @@ def free_area_init_core(node: Node, alloc: Alloc, printk: Printk) -> None:
                 )
         if zone.index == 0 and freesize and layout.reports_zones:
             printk(KERN_DEBUG, f"  {name} zone: 0 pages reserved")
-        if not span.is_highmem:
-            node.nr_kernel_pages += freesize
-        elif node.nr_kernel_pages > memmap_pages * 2:
-            node.nr_kernel_pages -= memmap_pages
-        node.nr_all_pages += freesize
+        if layout.counts_memmap:
+            if not span.is_highmem:
+                node.nr_kernel_pages += freesize
+            elif node.nr_kernel_pages > memmap_pages * 2:
+                node.nr_kernel_pages -= memmap_pages
+            node.nr_all_pages += freesize
         zone_init_internals(node, zone, freesize)
         if zone.populated and layout.reports_zones:
             batch = zone_batchsize(freesize)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bootsim.errors import BootsimError
@@ -156,6 +156,8 @@ class PageLayout:
     allocs_memmap_raw: the memory map is not zeroed by memblock (since 5.2).
     memmap_caller: the function that memblock logs as the memory map's requester;
         unused_memmap_caller: the one that gives back what of it describes nothing.
+    counts_memmap: a zone's pages are without those of the memory map until the handover, and hashes
+        are sized by them; since 6.10 hashes are sized by what memblock has free.
     """
 
     struct_page_size: int
@@ -170,6 +172,7 @@ class PageLayout:
     allocs_memmap_raw: bool
     memmap_caller: str
     unused_memmap_caller: str
+    counts_memmap: bool = True
 
     @classmethod
     def linux_5_0(
@@ -209,6 +212,29 @@ class PageLayout:
             allocs_memmap_raw=True,
             memmap_caller="free_area_init",
             unused_memmap_caller="memblock_free_all",
+        )
+
+    @classmethod
+    def linux_5_10(
+        cls, pgdat_addr: int, *, struct_page_size: int = 36, max_order: int = 12
+    ) -> PageLayout:
+        """Linux 5.10 on ARM."""
+        return replace(
+            cls.linux_6_1(pgdat_addr, struct_page_size=struct_page_size, max_order=max_order),
+            reports_zones=True,
+            allocs_memmap_raw=False,
+            memmap_caller="alloc_node_mem_map",
+            unused_memmap_caller="mem_init",
+        )
+
+    @classmethod
+    def linux_6_12(
+        cls, pgdat_addr: int, *, struct_page_size: int = 36, max_order: int = 12
+    ) -> PageLayout:
+        """Linux 6.12 on ARM; its MAX_PAGE_ORDER is `max_order` - 1."""
+        return replace(
+            cls.linux_6_1(pgdat_addr, struct_page_size=struct_page_size, max_order=max_order),
+            counts_memmap=False,
         )
 
     def __post_init__(self) -> None:

@@ -38,7 +38,8 @@ def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
     _scan_reserved_mem(kernel)
     if kernel.profile.features.crash_dump:
         _reserve_elfcorehdr(kernel)
-    fdt_init_reserved_mem(kernel)
+    if not _is_set_up_late(kernel):
+        fdt_init_reserved_mem(kernel)
 
 
 def _reserve_elfcorehdr(kernel: Kernel) -> None:
@@ -67,12 +68,21 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
     if not _root_is_supported(kernel, node):
         kernel.pr_err("OF: fdt: Reserved memory: unsupported node format, ignoring")
         return
+    late, dynamic = _is_set_up_late(kernel), []
     for child in islice(node.walk(), 1, None) if any_depth else node.children:
         if not child.is_available():
             continue
         error = _reserve_reg(kernel, child)
         if error == -ENOENT and "size" in child.props:
-            fdt_reserved_mem_save_node(kernel, child, 0, 0)
+            if late:
+                dynamic.append(child)
+            else:
+                fdt_reserved_mem_save_node(kernel, child, 0, 0)
+    for child in dynamic:
+        region = ReservedMem(child, 0, 0, "no-map" in child.props)
+        if _alloc_size(kernel, region):
+            break
+        fdt_reserved_mem_save_node(kernel, child, region.base, region.size)
 
 
 def _root_is_supported(kernel: Kernel, node: FdtNode) -> bool:
@@ -99,7 +109,7 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
             f"OF: fdt: Reserved memory: invalid reg property in '{node.name}', skipping node."
         )
         return -EINVAL
-    level = KERN_INFO if kernel.profile.features.reserved_mem_log == "5.0" else KERN_ERR
+    level = KERN_ERR if kernel.profile.features.reserved_mem_log == "6.1" else KERN_INFO
     nomap = "no-map" in node.props
     for number, (base, size) in enumerate(reg_entries(kernel, reg)):
         base, size = base & U32_MASK, size & U32_MASK
@@ -109,7 +119,7 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
                 f"OF: fdt: Reserved memory: failed to reserve memory for node '{node.name}':"
                 f" base {base:#010x}, size {size >> 20} MiB",
             )
-        if number == 0:
+        if number == 0 and not _is_set_up_late(kernel):
             fdt_reserved_mem_save_node(kernel, node, base, size)
     return 0
 
@@ -131,28 +141,79 @@ def _early_init_dt_reserve_memory(kernel: Kernel, base: int, size: int, nomap: b
 def fdt_reserved_mem_save_node(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:
     """Keep `node` for fdt_init_reserved_mem, as long as the table has room."""
     if len(kernel.fdt.reserved_mem) == kernel.profile.config.max_reserved_regions:
-        words = {"5.0": "space all", "6.1": "space for all"}
-        which = kernel.profile.features.reserved_mem_log
-        kernel.pr_err(f"{_PREFIX}not enough {words[which]} defined regions.")
+        words = "all" if kernel.profile.features.reserved_mem_log == "5.0" else "for all"
+        kernel.pr_err(f"{_PREFIX}not enough space {words} defined regions.")
         return
-    kernel.fdt.reserved_mem.append(ReservedMem(node, base, size, "no-map" in node.props))
+    region = ReservedMem(node, base, size, "no-map" in node.props)
+    kernel.fdt.reserved_mem.append(region)
+    if _is_set_up_late(kernel):
+        _set_up(kernel, region)
 
 
 def fdt_init_reserved_mem(kernel: Kernel) -> None:
     """Allocate the dynamic regions and let their compatible strings' handlers set them up."""
     _check_for_overlap(kernel)
     for region in kernel.fdt.reserved_mem:
-        if region.size == 0 and _alloc_size(kernel, region):
+        if region.size or not _alloc_size(kernel, region):
+            _set_up(kernel, region)
+
+
+def fdt_scan_reserved_mem_reg_nodes(kernel: Kernel) -> None:
+    """Set up the regions with a fixed place, where the page tables are there already."""
+    if kernel.fdt.tree is None or not _is_set_up_late(kernel):
+        return
+    parent = tree(kernel).root.find("/reserved-memory")
+    if parent is None:
+        kernel.pr_info(f"{_PREFIX}Reserved memory: No reserved-memory node in the DT")
+        return
+    if not _root_is_supported(kernel, parent):
+        kernel.pr_err(f"{_PREFIX}Reserved memory: unsupported node format, ignoring")
+        return
+    for node in parent.children:
+        reg = node.props.get("reg")
+        if reg is None or not node.is_available():
             continue
-        kernel.use(region.base, region.size, f"/reserved-memory/{region.node.name}")
-        error = _init_node(kernel, region)
-        if error in (0, -ENOENT) or kernel.profile.features.refused_pool == "keep":
+        entry = 4 * (kernel.vars.dt_root_addr_cells + kernel.vars.dt_root_size_cells)
+        if reg and len(reg) % entry:
+            kernel.pr_err(
+                f"{_PREFIX}Reserved memory: invalid reg property in '{node.name}', skipping node."
+            )
             continue
-        kernel.pr_info(f"{_PREFIX}node {region.node.name} compatible matching fail")
-        if region.nomap:
-            kernel.memblock.clear_nomap(region.base, region.size, caller="fdt_init_reserved_mem")
-        else:
-            kernel.memblock.phys_free(region.base, region.size, caller="fdt_init_reserved_mem")
+        base, size = next(iter(reg_entries(kernel, reg)), (0, 0))
+        if size & U32_MASK:
+            fdt_reserved_mem_save_node(kernel, node, base & U32_MASK, size & U32_MASK)
+    _check_for_overlap(kernel)
+
+
+def _is_set_up_late(kernel: Kernel) -> bool:
+    return kernel.profile.features.reserved_mem_setup == "unflatten_device_tree"
+
+
+def _set_up(kernel: Kernel, region: ReservedMem) -> None:
+    """fdt_init_reserved_mem_node: have a handler take the region; free one that none wants."""
+    features, memblock = kernel.profile.features, kernel.memblock
+    name, caller = region.node.name, "fdt_init_reserved_mem"
+    kernel.use(region.base, region.size, f"/reserved-memory/{name}")
+    error = _init_node(kernel, region)
+    if error in (0, -ENOENT):
+        if features.reserved_mem_listed:
+            kinds = ("nomap" if region.nomap else "map"), (
+                "reusable" if "reusable" in region.node.props else "non-reusable"
+            )
+            kernel.pr_info(
+                f"{_PREFIX}{region.base:#010x}..{region.base + region.size - 1 & U32_MASK:#010x}"
+                f" ({region.size >> 10} KiB) {' '.join(kinds)} {name}"
+            )
+        return
+    if features.refused_pool == "keep":
+        return
+    kernel.pr_info(f"{_PREFIX}node {name} compatible matching fail")
+    if region.nomap and features.nomap == "mark":
+        memblock.clear_nomap(region.base, region.size, caller=caller)
+        return
+    memblock.phys_free(region.base, region.size, caller=caller)
+    if region.nomap:
+        memblock.add(region.base, region.size, caller=caller)
 
 
 def _check_for_overlap(kernel: Kernel) -> None:
@@ -229,10 +290,10 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
 
 def _say_no_room(kernel: Kernel, node: FdtNode, size: int) -> None:
     text = f"{_PREFIX}failed to allocate memory for node '{node.name}'"
-    if kernel.profile.features.reserved_mem_log == "5.0":
-        kernel.pr_info(text)
-    else:
+    if kernel.profile.features.reserved_mem_log == "6.1":
         kernel.pr_err(f"{text}: size {size >> 20} MiB")
+    else:
+        kernel.pr_info(text)
 
 
 def _alloc_reserved_memory(
@@ -250,6 +311,13 @@ def _alloc_reserved_memory(
         base = memblock.phys_alloc_range(size, align, start, end, caller=caller)
         if base and nomap and memblock.mark_nomap(base, size, caller=caller):
             memblock.phys_free(base, size, caller=caller)
+        return base
+    if features.alloc_ranges == "find":
+        base = memblock.find_in_range(start, end, size, align)
+        if base and nomap:
+            memblock.remove(base, size, caller=caller)
+        elif base:
+            memblock.reserve(base, size, caller=caller)
         return base
     base = memblock.alloc_base_nopanic(size, align, end)
     if not base:

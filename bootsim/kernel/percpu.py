@@ -41,7 +41,7 @@ def pcpu_embed_first_chunk(kernel: Kernel, sizes: BootSizes) -> None:
     areas = memblock.alloc_nopanic(PAGE_SIZE, align, caller=caller) if alloc_info else 0
     if not areas:
         raise KernelPanic.panic("Failed to initialize percpu areas.")
-    goal = _max_dma_address(kernel)
+    goal = max_dma_address(kernel)
     base = memblock.alloc_from_nopanic(len(cpus) * unit, PAGE_SIZE, goal, caller=caller)
     if not base:
         raise KernelPanic.panic("Failed to initialize percpu areas.")
@@ -60,7 +60,7 @@ def pcpu_embed_first_chunk(kernel: Kernel, sizes: BootSizes) -> None:
         memblock.phys_free(kernel.virt_to_phys(virt), PAGE_SIZE, caller=caller)
 
 
-def _max_dma_address(kernel: Kernel) -> int:
+def max_dma_address(kernel: Kernel) -> int:
     """__pa(MAX_DMA_ADDRESS), arch/arm/include/asm/dma.h."""
     size = kernel.machine_desc.dma_zone_size if kernel.machine_desc is not None else 0
     if size and size < (1 << 32) - kernel.profile.layout.page_offset:
@@ -82,9 +82,9 @@ def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int
     alloc((cpus[-1] + 1) * _POINTER, "unit offsets")
     for line in _dump_alloc_info(sizes, dynamic, unit, cpus):
         kernel.pr_debug(line)
-    # Slots by size, and one for empty chunks; later also for sidelined and depopulated ones.
-    slots = max(unit.bit_length() - _PCPU_SLOT_BASE_SHIFT + 2, 1) + (2 if like_5_0 else 4)
-    alloc(slots * _LIST_HEAD, "slots")
+    # Slots by size, and others: for empty chunks; later also for sidelined and depopulated ones.
+    slots = pcpu_size_slots(unit) + sizes.pcpu_more_slots
+    alloc(slots * _LIST_HEAD * sizes.pcpu_chunk_types, "slots")
     static = round_up(sizes.percpu_static, PCPU_MIN_ALLOC_SIZE)
     dynamic -= static - sizes.percpu_static
     reserved = sizes.percpu_module_reserve
@@ -103,6 +103,11 @@ def _setup_first_chunk(kernel: Kernel, sizes: BootSizes, dynamic: int, unit: int
         alloc(_bitmap(bits), f"{name} chunk's allocations", caller)
         alloc(_bitmap(bits + 1), f"{name} chunk's bounds", caller)
         alloc(pages * sizes.pcpu_block_md, f"{name} chunk's blocks", caller)
+
+
+def pcpu_size_slots(unit: int) -> int:
+    """The lists of chunks by how much of a unit of that many bytes is free (pcpu_size_to_slot)."""
+    return max(unit.bit_length() - _PCPU_SLOT_BASE_SHIFT + 2, 1)
 
 
 def _like_5_0(kernel: Kernel) -> bool:

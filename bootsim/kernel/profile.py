@@ -43,6 +43,8 @@ class Config:
     of_kobj: CONFIG_OF_KOBJ; without it the tree is kept without nodes that are not available.
     init_stack: what report_meminit() says of the stack, empty in kernels without it (to 5.2).
     init_on_alloc, init_on_free: CONFIG_INIT_ON_ALLOC_DEFAULT_ON, CONFIG_INIT_ON_FREE_DEFAULT_ON.
+    log_line_max: characters that a record of the log can hold.
+    page_ext_size: what CONFIG_PAGE_EXTENSION keeps for each page, 0 if nothing in it is in use.
     """
 
     highmem: bool
@@ -56,6 +58,7 @@ class Config:
     max_reserved_regions: int
     max_cma_areas: int
     log_buf_size: int
+    log_line_max: int
     efi: bool
     xen: bool
     memtest: bool
@@ -66,6 +69,7 @@ class Config:
     init_stack: str
     init_on_alloc: bool
     init_on_free: bool
+    page_ext_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class BootSizes:
         without it (to 5.9).
     percpu_static: the per-cpu section (__per_cpu_end - __per_cpu_start).
     percpu_module_reserve, percpu_dynamic_reserve: include/linux/percpu.h.
+    pcpu_more_slots: lists of chunks beside those by size; pcpu_chunk_types: how often there are
+        all those lists (PCPU_NR_CHUNK_TYPES, more than 1 from 5.9 to 5.13).
     """
 
     resource: int
@@ -90,6 +96,8 @@ class BootSizes:
     percpu_dynamic_reserve: int
     pcpu_chunk: int
     pcpu_block_md: int
+    pcpu_more_slots: int
+    pcpu_chunk_types: int
     prb_desc: int
     printk_info: int
 
@@ -118,11 +126,14 @@ NoMap = Literal["remove", "mark"]
 ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
 ReserveInitrd = Literal["arm_initrd_init", "reserve_initrd_mem"]
 ReservedMemOrder = Literal["base", "base-size"]
-AllocRanges = Literal["end-only", "start-and-end"]
+AllocRanges = Literal["end-only", "find", "start-and-end"]
 RefusedPool = Literal["keep", "free"]
 CmaRules = Literal["lenient", "strict"]
 StdoutMatch = Literal["first", "any"]
+ReservedMemSetup = Literal["arm_memblock_init", "unflatten_device_tree"]
 Version = Literal["5.0", "6.1"]
+VersionSince510 = Literal["5.0", "5.10", "6.1"]
+PageAllocVersion = Literal["5.0", "5.10", "6.1", "6.12"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +166,22 @@ class Features:
     rng_seed: whether /chosen's rng-seed is taken and wiped out of the blob.
     reserved_mem_order: what reserved-memory nodes are sorted by before they are set up. Only with
         the size in it are regions at address 0 looked at for overlaps.
-    alloc_ranges: whether a region is searched from the start of each of its alloc-ranges, or from 0
-        on and given back if it lies too low.
+    alloc_ranges: whether a region is searched from the start of each of its alloc-ranges (`find`:
+        and then reserved, without an allocator), or from 0 on and given back if it lies too low.
     refused_pool: what becomes of a region that no handler of its compatible string takes.
     reserved_mem_log: whose wording and levels the messages on reserved memory have.
+    reserved_mem_setup: when regions with a fixed place are checked and set up; with
+        unflatten_device_tree the others are so as soon as they have their place.
+    reserved_mem_listed: whether each region that is kept gets a line.
     cma: lenient rounds any area's base up and keeps what it cannot use reserved; strict wants a
         fixed base aligned and the area below its limit, and gives back. With strict, cma= keeps
         pools marked linux,cma-default from being set up.
+    cma_says_node: whether the line on the default area names its node.
     early_alloc: which of memblock's functions the page tables are taken from.
     maps_kernel_apart: whether lowmem is mapped without the kernel, which is mapped after it.
     maps_fdt: whether the tree keeps a read-only mapping of its own.
+    zonelists_after_hashes: whether the zonelists are built once the hashes are.
+    memory_line: whether the line "Memory:" comes with the handover, or long after it.
     stdout_match: whether earlycon stops at the first driver that knows stdout-path's node, or goes
         on where that one fails.
     """
@@ -172,10 +189,10 @@ class Features:
     fdt_scan: FdtScan
     nomap: NoMap
     reserve_dtb: ReserveDtb
-    memblock: Version
+    memblock: VersionSince510
     nomap_unaligned_head: bool
     vmalloc_holds_gap: bool
-    page_alloc: Version
+    page_alloc: PageAllocVersion
     printk: Version
     says_no_chosen: bool
     initrd_order_counts: bool
@@ -187,8 +204,11 @@ class Features:
     reserved_mem_order: ReservedMemOrder
     alloc_ranges: AllocRanges
     refused_pool: RefusedPool
-    reserved_mem_log: Version
+    reserved_mem_log: VersionSince510
+    reserved_mem_setup: ReservedMemSetup
+    reserved_mem_listed: bool
     cma: CmaRules
+    cma_says_node: bool
     early_alloc: EarlyAlloc
     maps_kernel_apart: bool
     maps_fdt: bool
@@ -199,6 +219,8 @@ class Features:
     initcall_command_line: bool
     says_unknown_options: bool
     stack_depot: bool
+    zonelists_after_hashes: bool
+    memory_line: bool
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -207,8 +229,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "fdt_scan": get_args(FdtScan),
         "nomap": get_args(NoMap),
         "reserve_dtb": get_args(ReserveDtb),
-        "memblock": get_args(Version),
-        "page_alloc": get_args(Version),
+        "memblock": get_args(VersionSince510),
+        "page_alloc": get_args(PageAllocVersion),
         "printk": get_args(Version),
         "percpu": get_args(Version),
         "dt_cpus": get_args(Version),
@@ -216,7 +238,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "reserved_mem_order": get_args(ReservedMemOrder),
         "alloc_ranges": get_args(AllocRanges),
         "refused_pool": get_args(RefusedPool),
-        "reserved_mem_log": get_args(Version),
+        "reserved_mem_log": get_args(VersionSince510),
+        "reserved_mem_setup": get_args(ReservedMemSetup),
         "cma": get_args(CmaRules),
         "stdout_match": get_args(StdoutMatch),
     }

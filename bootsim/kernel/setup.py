@@ -29,6 +29,7 @@ from bootsim.kernel.mmu import (
     is_smp,
     paging_init,
 )
+from bootsim.kernel.of_reserved_mem import fdt_scan_reserved_mem_reg_nodes
 from bootsim.kernel.params import memparse, null_parameter
 from bootsim.kernel.profile import BootSizes
 from bootsim.kernel.unflatten import unflatten_device_tree
@@ -68,6 +69,7 @@ def setup_arch(kernel: Kernel) -> None:
     kernel.stage("paging_init")
     if kernel.profile.boot_sizes is not None:
         request_standard_resources(kernel, kernel.profile.boot_sizes)
+        fdt_scan_reserved_mem_reg_nodes(kernel)
         unflatten_device_tree(kernel)
         arm_dt_init_cpu_maps(kernel)
         if not is_smp(kernel):

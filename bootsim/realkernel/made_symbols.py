@@ -36,25 +36,36 @@ _DIGITS = 17  # and a NUL
 _MAX_ORDER = 13  # of any of ARM's Kconfig
 
 
-def sections(image: KernelImage, log: Iterable[str]) -> Places:
-    """The ends of the sections; `log` holds the kernel's "Memory:" line."""
+def sections(
+    image: KernelImage, log: Iterable[str], kernel_data: tuple[int, int] | None = None
+) -> Places:
+    """The ends of the sections.
+
+    `log` holds the kernel's "Memory:" line, unless that comes later; `kernel_data` is where the
+    kernel says that its data are, virtual. Raises BootsimError where neither is known.
+    """
     if all(name in image.symbols for name in _SECTIONS):
         return {name: (image.symbols.address(name), "[image]") for name in _SECTIONS}
-    sizes = next(filter(None, map(_MEMORY_LINE.match, log)), None)
-    if sizes is None:
-        raise BootsimError(f"{image.name}: no sizes of its sections in its log")
-    rodata, init = (int(size) << 10 for size in sizes.groups())
     start_rodata = round_up(image.symbols.address("_etext"), PAGE_SIZE)
     init_begin = round_down(image.symbols.address("_sinittext"), PAGE_SIZE)
-    init_end = init_begin + init
+    sizes = next(filter(None, map(_MEMORY_LINE.match, log)), None)
+    if sizes is not None:
+        rodata, init = (int(size) << 10 for size in sizes.groups())
+        end_rodata = start_rodata + rodata, f'[run] "{rodata >> 10}K rodata"'
+        init_end, init_origin = init_begin + init, f'[run] "{init >> 10}K init"'
+    elif kernel_data is not None:
+        end_rodata = init_begin, "[chosen] as far as can be: only \"Memory:\" shows it"
+        init_end, init_origin = kernel_data[0], '[run] "Kernel data" of /proc/iomem'
+    else:
+        raise BootsimError(f"{image.name}: no sizes of its sections in its log or its resources")
     data_end = image.text + len(image.code)
     return {
         "_text": (image.text, "[image]"),
         **{name: (image.symbols.address(name), "[image]") for name in _TEXT_SYMBOLS},
         "__start_rodata": (start_rodata, "[image] the page after _etext"),
-        "__end_rodata": (start_rodata + rodata, f'[run] "{rodata >> 10}K rodata"'),
+        "__end_rodata": end_rodata,
         "__init_begin": (init_begin, "[image] the page of _sinittext"),
-        "__init_end": (init_end, f'[run] "{init >> 10}K init"'),
+        "__init_end": (init_end, init_origin),
         "_sdata": (init_end, "[linux] arch/arm/kernel/vmlinux.lds.S: at __init_end"),
         **dict.fromkeys(("_edata", "__bss_start"), (data_end, "[image] its end")),
         **dict.fromkeys(("__bss_stop", "_end"), (image.end, "[image]")),
@@ -64,16 +75,15 @@ def sections(image: KernelImage, log: Iterable[str]) -> Places:
 def symbols(
     image: KernelImage,
     base: Profile,
-    log: Iterable[str],
+    ends: Places,
     place: MemblockPlace,
     log_buf: tuple[int, int],
 ) -> Facts:
-    """All symbols that profile `base` has, as `image` has them; `log` is that kernel's.
+    """All symbols that profile `base` has, as `image` has them; `ends` are its sections'.
 
     `log_buf` is the log buffer's address, 0 for unknown, and its size in bytes. Raises BootsimError
     where the image's data have no room for what it does not name.
     """
-    ends = sections(image, log)
     known = {
         "memblock": place.virt,
         "memblock_memory_init_regions": place.memory_regions,

@@ -6,21 +6,32 @@ The tables of a profile (see bootsim.kernel.profile), as far as image and trials
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from bootsim.errors import BootsimError
+from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.kernel.mmzone import ZONE_HIGHMEM
+from bootsim.kernel.percpu import pcpu_size_slots
 from bootsim.kernel.printk_ringbuffer import PrbDataRing
 from bootsim.kernel.profile import BootSizes, Profile
 from bootsim.kernel.unflatten import unflatten_dt_nodes
-from bootsim.realkernel import made_symbols
+from bootsim.realkernel import made_symbols, versions
 from bootsim.realkernel.image import KernelImage
+from bootsim.realkernel.mem_res import kernel_data
 from bootsim.realkernel.profile_text import Fact, Facts
 from bootsim.realkernel.readback import MemblockPlace
 from bootsim.realkernel.ringbuffer import RingLocation, find_log
 from bootsim.realkernel.tables import BootParams
-from bootsim.realkernel.trials import CPUS, LOG_BUF_LEN, POOLS, SMALL_REGIONS, Trial
+from bootsim.realkernel.trials import (
+    CPUS,
+    LOG_BUF_LEN,
+    POOLS,
+    SMALL_BASE,
+    SMALL_REGIONS,
+    Trial,
+)
 
 _UNFLATTENED_END = 4  # bytes: drivers/of/fdt.c marks the end of the tree
 _OF_KOBJ = "__of_attach_node_sysfs"  # drivers/of/kobj.c
@@ -29,9 +40,11 @@ _STATIC_VM_CALLERS = ("iotable_init", "vm_reserve_area_early")
 _NO_ALIASES = ("name", "phandle", "linux,phandle")
 _LOG_PARTS = ("text", "desc", "info")
 _LOG_AVERAGE = 32  # bytes of text that a record is expected to have: PRB_AVGBITS
-_PERCPU_LINE = r"percpu: Embedded \d+ pages/cpu s(\d+) r(\d+) d(\d+) u\d+"
+_PERCPU_LINE = r"percpu: Embedded \d+ pages/cpu s(\d+) r(\d+) d(\d+) u(\d+)"
+_BEFORE_RESERVING = "adjust_lowmem_bounds"  # the stage that arm_memblock_init() follows
 _CHUNK_REQUESTS = 4  # pcpu_alloc_first_chunk(): the chunk, two bitmaps, the blocks
 _PCPU_MIN_ALLOC_SIZE = 4  # include/linux/percpu.h
+_LIST_HEAD = 8  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Evidence:
 def zones(evidence: Evidence) -> tuple[str, ...]:
     """The zones that the kernel names, but for ZONE_MOVABLE; those of the base if it names none."""
     lines = evidence.log.between("Zone ranges:", "Movable zone start for each node")
-    named = tuple(line.split()[0] for line in lines)
+    named = tuple(line.split()[0] for line in lines if line.strip())
     config = evidence.base.config
     return named or (*config.zones, *((ZONE_HIGHMEM,) if config.highmem else ()))
 
@@ -84,7 +97,8 @@ def symbols(evidence: Evidence) -> Facts:
     if isinstance(place, RingLocation):
         ring = _text_ring(image, place)
         log_buf = ring.data, 1 << ring.size_bits
-    return made_symbols.symbols(image, evidence.base, evidence.log.log, evidence.place, log_buf)
+    sections = made_symbols.sections(image, evidence.log.log, kernel_data(evidence.log.boot))
+    return made_symbols.symbols(image, evidence.base, sections, evidence.place, log_buf)
 
 
 def config(evidence: Evidence) -> Facts:
@@ -100,9 +114,11 @@ def config(evidence: Evidence) -> Facts:
         "kexec": Fact("crashkernel" in early, "[image] crashkernel="),
         **{name: Fact(name in early, f"[image] {name}=") for name in ("efi", "memtest", "pci")},
         **_struct_page(evidence),
+        **_page_ext(evidence.log),
         **_max_order(wide),
         **_cma(evidence),
         **_log_buf(evidence.image),
+        **_log_line_max(wide),
         **_mem_auto_init(evidence.log),
     }
     cpus = wide.match(r"DT /cpu \d+ nodes greater than max cores (\d+)")
@@ -115,9 +131,9 @@ def config(evidence: Evidence) -> Facts:
     static_vms = evidence.log.sizes(*_STATIC_VM_CALLERS) + wide.sizes(*_STATIC_VM_CALLERS)
     if static_vms:
         facts["static_vm_size"] = Fact(min(static_vms), "[run] a request for one mapping")
-    lines = wide.sizes("start_kernel", "setup_command_line")
-    if lines:
-        facts["command_line_size"] = Fact(lines[0], "[run] what it kept of a longer one")
+    copies = wide.late("setup_arch")  # the last that is asked for there, by start_kernel()
+    if copies:
+        facts["command_line_size"] = Fact(copies[-1].size, "[run] what it kept of a longer one")
     return facts
 
 
@@ -133,17 +149,27 @@ def _struct_page(evidence: Evidence) -> Facts:
     """The largest request for node 0 is the memory map, of all pages up to the end of RAM."""
     banks = evidence.log.boot.machine.memory.banks
     pages = (banks[-1].end - banks[0].base) >> PAGE_SHIFT
-    size = max(event.size for _, event in evidence.log.allocs if event.nid == 0)
+    size = max((event.size for _, event in evidence.log.allocs if event.nid == 0), default=0)
+    if size < pages:
+        return {}
     return {"struct_page_size": Fact(size // pages, f"[run] {size} bytes for {pages} pages")}
+
+
+def _page_ext(log: Trial) -> Facts:
+    said = log.match(r"^allocated (\d+) bytes of page_ext$")
+    pages = sum(bank.size for bank in log.boot.machine.memory.banks) >> PAGE_SHIFT
+    size = int(said[1]) if said else 0
+    origin = f"{size} bytes for {pages} pages" if said else 'no "bytes of page_ext"'
+    return {"page_ext_size": Fact(size // pages, f"[run] {origin}")}
 
 
 def _max_order(wide: Trial) -> Facts:
     """ZONE_MOVABLE, asked to be one page large, is as large as the buddy allocator's blocks."""
     movable = wide.match(r"^  Node 0: (0x[0-9a-f]+)$")
-    end = wide.match(r"^  node   0: \[mem 0x[0-9a-f]+-(0x[0-9a-f]+)\]$")
-    if movable is None or end is None:
+    memory = wide.boot.memblock.memory
+    if movable is None or not memory.cnt:
         return {}
-    size = int(end[1], 16) + 1 - int(movable[1], 16)
+    size = max(region.end for region in memory) - int(movable[1], 16)
     order = (size >> PAGE_SHIFT).bit_length()
     if size != PAGE_SIZE << (order - 1):
         raise BootsimError(f"movablecore=4K makes a zone of {size:#x} bytes: no block is so large")
@@ -158,7 +184,7 @@ def _cma(evidence: Evidence) -> Facts:
     size = int(reserved[1]) << 20 if reserved else 0
     facts = {"cma_size": Fact(size, '[run] "cma: Reserved"')}
     if evidence.wide.count("Not enough slots for CMA reserved regions!"):
-        areas = evidence.wide.count("created CMA memory pool")
+        areas = sum(map(evidence.wide.count, ("created CMA memory pool", "cma: Reserved ")))
         facts["max_cma_areas"] = Fact(areas, f"[run] {POOLS} in the tree")
     return facts
 
@@ -169,6 +195,15 @@ def _log_buf(image: KernelImage) -> Facts:
         return {}
     size = 1 << _text_ring(image, place).size_bits
     return {"log_buf_size": Fact(size, "[image] struct printk_ringbuffer")}
+
+
+def _log_line_max(wide: Trial) -> Facts:
+    """The line "Kernel command line:" shows it where the command line is longer."""
+    shown = wide.match("^Kernel command line: ")
+    copies = wide.late("setup_arch")
+    if shown is None or not copies or len(shown.string) - shown.end() >= copies[-1].size - 1:
+        return {}
+    return {"log_line_max": Fact(len(shown.string), '[run] "Kernel command line:"')}
 
 
 def _text_ring(image: KernelImage, place: RingLocation) -> PrbDataRing:
@@ -195,7 +230,7 @@ def boot_sizes(evidence: Evidence, like: BootSizes) -> Facts:
     """Table [boot_sizes]; what does not count for a size is taken out by `like`."""
     log = evidence.log
     facts = {**_tree_sizes(evidence, like), **_percpu(log)}
-    requests = log.allocs[: [caller for caller, _ in log.allocs].index(_TREE_CALLER)]
+    requests = takewhile(lambda request: request[0] != _TREE_CALLER, log.allocs)
     of_setup_arch = [
         event.size
         for caller, event in requests
@@ -213,10 +248,14 @@ def boot_sizes(evidence: Evidence, like: BootSizes) -> Facts:
 
 def _tree_sizes(evidence: Evidence, like: BootSizes) -> Facts:
     """The sizes of two unflattened trees are two equations for a node's and a property's."""
+    if not (evidence.log.sizes(_TREE_CALLER) and evidence.wide.sizes(_TREE_CALLER)):
+        return {}
     (nodes, props, taken), (wide_nodes, wide_props, wide_taken) = (
         _tree_equation(trial, like) for trial in (evidence.log, evidence.wide)
     )
     determinant = nodes * wide_props - props * wide_nodes
+    if not determinant:
+        return {}
     node, node_rest = divmod(taken * wide_props - wide_taken * props, determinant)
     prop, prop_rest = divmod(nodes * wide_taken - wide_nodes * taken, determinant)
     if node_rest or prop_rest or node <= 0 or prop <= 0:
@@ -259,29 +298,97 @@ def _percpu(log: Trial) -> Facts:
     found = log.match(_PERCPU_LINE)
     if found is None:
         return {}
-    static, reserved, dynamic = map(int, found.groups())
+    static, reserved, dynamic = (int(found[number]) for number in (1, 2, 3))
     facts = {
         "percpu_static": Fact(static, '[run] "percpu: Embedded"'),
         "percpu_module_reserve": Fact(reserved, '[run] "percpu: Embedded"'),
         "percpu_dynamic_reserve": Fact(dynamic, '[run] "percpu: Embedded", in whole pages'),
     }
-    # The requests for the last chunk, the dynamic one, end those of mm/percpu.c.
-    requests = [event.size for caller, event in log.allocs if caller.startswith("pcpu_")]
+    # Lists of chunks come first; the requests for the last chunk, the dynamic one, last.
+    requests = [event.size for event in log.allocs_after("pcpu-alloc: [")]
+    if len(requests) <= _CHUNK_REQUESTS:
+        return facts
+    facts |= _slots(requests[0] // _LIST_HEAD, int(found[4]))
     chunk, bits, _bounds, blocks = requests[-_CHUNK_REQUESTS:]
     pages = bits * 8 * _PCPU_MIN_ALLOC_SIZE // PAGE_SIZE
+    if not pages:
+        return facts
     populated = -(-pages // 32) * 4
     facts["pcpu_chunk"] = Fact(chunk - populated, f"[run] {chunk} bytes for {pages} pages")
     facts["pcpu_block_md"] = Fact(blocks // pages, f"[run] {blocks} bytes for {pages} pages")
     return facts
 
 
+def _slots(lists: int, unit: int) -> Facts:
+    by_size = pcpu_size_slots(unit)
+    for more, types in ((4, 1), (2, 1), (2, 2)):
+        if lists == (by_size + more) * types:
+            origin = f"[run] {lists} lists, {by_size} of them by size"
+            return {"pcpu_more_slots": Fact(more, origin), "pcpu_chunk_types": Fact(types, origin)}
+    return {}
+
+
 def features(evidence: Evidence) -> Facts:
-    """What of table [features] the image tells."""
-    early, base = evidence.params.early, evidence.base.features
-    initrd = "initrd" in early
+    """Table [features]: what image and trials tell, and else what the version does."""
+    early, image = evidence.params.early, evidence.image
+    crash_dump = "elfcorehdr" in early and image.version >= versions.CRASH_DUMP_IN_TREE
+    boot_config = "initrd" in early and image.version >= versions.BOOT_CONFIG
+    later = "reserve_initrd_mem" in image.symbols
+    reserve_initrd = "reserve_initrd_mem" if later else "arm_initrd_init"
     return {
-        "crash_dump": Fact("elfcorehdr" in early, "[image] elfcorehdr="),
+        **versions.features(image.version),
+        "crash_dump": Fact(crash_dump, "[image] elfcorehdr=, and the version"),
         "stack_depot": Fact("stack_depot_disable" in early, "[image] stack_depot_disable="),
         "initrdmem": Fact("initrdmem" in early, "[image] initrdmem="),
-        "boot_config": Fact(base.boot_config and initrd, "[image] initrd=, and the version"),
+        "boot_config": Fact(boot_config, "[image] initrd=, and the version"),
+        "reserve_initrd": Fact(reserve_initrd, f"[image] with{'' if later else 'out'} the later"),
+        **_seen(evidence.log, evidence.wide),
+    }
+
+
+def _seen(log: Trial, wide: Trial) -> Facts:
+    """The features that the trials show."""
+    facts = {**_tree_reserved(log), **_no_map(wide)}
+    copies = [event.size for event in wide.late("setup_arch")]
+    if copies:
+        count = copies[-3:].count(copies[-1])
+        facts["initcall_command_line"] = Fact(count == 3, "[run] copies of the command line")
+    cma = log.match("^cma: Reserved ") or wide.match("^cma: Reserved ")
+    if cma is not None:
+        facts["cma_says_node"] = Fact(" on node " in cma.string, f'[run] "{cma[0].strip()}"')
+    initialized = "OF: reserved mem: initialized node "
+    stage = wide.said_at(initialized) or log.said_at(initialized)
+    if stage is not None:
+        late = stage != _BEFORE_RESERVING
+        setup = "unflatten_device_tree" if late else "arm_memblock_init"
+        facts["reserved_mem_setup"] = Fact(setup, '[run] "initialized node"')
+    listed = wide.match(r"^OF: reserved mem: 0x[0-9a-f]+\.\.0x") is not None
+    facts["reserved_mem_listed"] = Fact(listed, "[run] a board with reserved memory")
+    hashes, lists = (log.line_number(text) for text in ("Dentry cache ", "Built 1 zonelists"))
+    if hashes is not None and lists is not None:
+        facts["zonelists_after_hashes"] = Fact(hashes < lists, '[run] "Built 1 zonelists"')
+    says = log.line_number("Memory: ") is not None
+    facts["memory_line"] = Fact(says, f'[run] "Memory:" {"" if says else "not "}at the handover')
+    return facts
+
+
+def _no_map(wide: Trial) -> Facts:
+    memory = wide.boot.memblock.memory
+    region = next((r for r in memory if r.base <= SMALL_BASE < r.base + r.size), None)
+    if region is not None and not region.flags & MemblockFlags.NOMAP:
+        return {}  # it was not reserved either: more than the kernel takes
+    what = "mark" if region is not None else "remove"
+    return {"nomap": Fact(what, f"[run] no-map at {SMALL_BASE:#x}")}
+
+
+def _tree_reserved(log: Trial) -> Facts:
+    """The tree is reserved where it is mapped on its own, too."""
+    stage = log.reserved_at(log.boot.placement.dtb.base)
+    if stage is None:
+        return {}
+    early = stage != _BEFORE_RESERVING
+    origin = f"[run] the tree is reserved after {stage}"
+    return {
+        "reserve_dtb": Fact("setup_arch" if early else "arm_memblock_init", origin),
+        "maps_fdt": Fact(early, origin),
     }

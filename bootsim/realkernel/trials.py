@@ -18,8 +18,9 @@ from bootsim.inputs import read_tree
 from bootsim.kernel.libfdt import Fdt
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage
-from bootsim.trace import MemblockAlloc
+from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage
 
+FREES = ("memblock_free", "memblock_phys_free")  # the latter since 5.16
 LOG_BUF_LEN = 4 << 20  # bytes; more than any kernel's own (CONFIG_LOG_BUF_SHIFT is 25 at most)
 LOG_TRIAL = f"memblock=debug log_buf_len={LOG_BUF_LEN}"
 # The made-up board. RAM ends at a multiple of any block that the buddy allocator may have.
@@ -27,7 +28,7 @@ _RAM_BASE, _RAM_SIZE = 0x60000000, 0x90000000
 CPUS = 40  # include/linux/threads.h and arch/arm/Kconfig: at most 32
 SMALL_REGIONS = 100  # drivers/of/of_reserved_mem.c: 64 up to 6.6
 POOLS = 24  # CONFIG_CMA_AREAS is 7 or 19 unless someone wants otherwise
-_SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000
+SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000  # the first is no-map
 # As large and aligned as any kernel's largest block (MAX_ORDER 13).
 _POOL_BASE, _POOL_SIZE = 0x90000000, 0x1000000
 _LONG_PARAMETER = "x=" + "y" * 8192
@@ -59,6 +60,51 @@ class Trial:
         """The sizes in bytes of what these functions asked for, in order."""
         return [event.size for caller, event in self.allocs if caller in callers]
 
+    def late(self, stage: str) -> list[MemblockAlloc]:
+        """memblock's allocations since the stage before `stage`, up to it; none without it."""
+        found: list[MemblockAlloc] = []
+        for event in self.boot.trace:
+            if isinstance(event, Stage):
+                if event.name == stage:
+                    return found
+                found = []
+            elif isinstance(event, MemblockAlloc):
+                found.append(event)
+        return []
+
+    def said_at(self, line: str) -> str | None:
+        """The stage that the boot had come past when it said a line that begins so."""
+        stage = None
+        for event in self.boot.trace:
+            if isinstance(event, Stage):
+                stage = event.name
+            elif isinstance(event, Printk) and event.text.startswith(line):
+                return stage
+        return None
+
+    def reserved_at(self, base: int) -> str | None:
+        """The stage that the boot had come past when memblock reserved what begins at `base`."""
+        stage = None
+        for event in self.boot.trace:
+            if isinstance(event, Stage):
+                stage = event.name
+            elif isinstance(event, MemblockRange) and event.function == "memblock_reserve":
+                if event.base == base:
+                    return stage
+        return None
+
+    def allocs_after(self, line: str) -> list[MemblockAlloc]:
+        """memblock's allocations after the last line that begins so, up to what is given back."""
+        found: list[MemblockAlloc] | None = None
+        for event in self.boot.trace:
+            if isinstance(event, Printk) and event.text.startswith(line):
+                found = []
+            elif found is not None and isinstance(event, MemblockAlloc):
+                found.append(event)
+            elif found and isinstance(event, MemblockRange) and event.function in FREES:
+                break
+        return found or []
+
     @property
     def fdt(self) -> Fdt:
         """The tree as the kernel found it in RAM, with the command line in it."""
@@ -68,6 +114,10 @@ class Trial:
     def match(self, pattern: str) -> re.Match[str] | None:
         """The first line of the log that holds `pattern`."""
         return next(filter(None, (re.search(pattern, line) for line in self.log)), None)
+
+    def line_number(self, start: str) -> int | None:
+        """Which line of the log is the first that begins so."""
+        return next((n for n, line in enumerate(self.log) if line.startswith(start)), None)
 
     def count(self, text: str) -> int:
         """The lines of the log that hold `text`."""
@@ -117,8 +167,8 @@ def wide_tree() -> Tree:
         _node(parent, f"pool@{at:x}", _pool(at))
         for at in range(_POOL_BASE, _POOL_BASE + POOLS * _POOL_SIZE, _POOL_SIZE)
     ] + [
-        _node(parent, f"small@{at:x}", {"reg": _cells(at, _SMALL_SIZE)})
-        for at in range(_SMALL_BASE, _SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
+        _node(parent, f"small@{at:x}", {"reg": _cells(at, _SMALL_SIZE)} | _no_map(at))
+        for at in range(SMALL_BASE, SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
     ]
     memory = {"device_type": b"memory\0", "reg": _cells(_RAM_BASE, _RAM_SIZE)}
     children = (
@@ -129,6 +179,10 @@ def wide_tree() -> Tree:
     )
     root = cells | {"model": b"made-up board\0", "compatible": b"arm,vexpress\0"}
     return Tree("made-up board", Node("/", "/", root, children))
+
+
+def _no_map(base: int) -> dict[str, bytes]:
+    return {"no-map": b""} if base == SMALL_BASE else {}
 
 
 def _pool(base: int) -> dict[str, bytes]:
