@@ -135,7 +135,7 @@ def kernel_source(boot: RealBoot) -> Source:
         died = _outcome(boot.run)
     trapped = frozenset(name for name, _ in memblock_functions(boot.image))
     insiders = {
-        function_of(event.caller)
+        (event.function, function_of(event.caller))
         for event in boot.trace
         if isinstance(event, MemblockRange | MemblockAlloc) and not event.debug
     }
@@ -144,7 +144,13 @@ def kernel_source(boot: RealBoot) -> Source:
         if is_logged(event) or isinstance(event, MemblockResize):
             return is_logged(event)
         caller = function_of(event.caller)
-        return event.function in trapped and (not _is_memblocks(caller) or caller in insiders)
+        if event.function not in trapped or not _is_memblocks(caller):
+            return event.function in trapped
+        inlined = caller not in boot.image.symbols  # so that its caller would be seen
+        return any(
+            function == event.function and (inlined or insider == caller)
+            for function, insider in insiders
+        )
 
     return Source(
         name=boot.image.name,

@@ -62,6 +62,7 @@ def _compatible(kernel: Kernel, compatible: str) -> Iterator[FdtNode]:
 
 _INIT_EARLY: Mapping[str, Callable[[Kernel], None]] = MappingProxyType(
     {
+        "omap_hwmod_init": omap_hwmod_init,
         "omap3_init_early": omap3_init_early,
         "ti814x_init_early": omap_hwmod_init,
         "ti816x_init_early": omap_hwmod_init,

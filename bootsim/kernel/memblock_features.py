@@ -119,6 +119,7 @@ class MemblockFeatures:
             cap_needs_memory=False,
             nomap_is_reserved=False,
             logs_add_node=False,
+            logs_phys_alloc_range=False,
         )
 
     @property

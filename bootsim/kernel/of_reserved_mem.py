@@ -28,18 +28,25 @@ _PREFIX = "OF: reserved mem: "
 
 
 def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
-    """Reserve what /memreserve/ lists, then all that /reserved-memory describes."""
+    """Reserve what /memreserve/ lists, and all that /reserved-memory describes."""
     if kernel.fdt.tree is None:
         return
+    if kernel.profile.features.memreserve_first:
+        _reserve_memreserve(kernel)
+    _scan_reserved_mem(kernel)
+    if kernel.profile.features.crash_dump:
+        _reserve_elfcorehdr(kernel)
+    if not kernel.profile.features.memreserve_first:
+        _reserve_memreserve(kernel)
+    if not _is_set_up_late(kernel):
+        fdt_init_reserved_mem(kernel)
+
+
+def _reserve_memreserve(kernel: Kernel) -> None:
     for base, size in tree(kernel).memory_reserve_entries():
         kernel.memblock.reserve(
             base & U32_MASK, size & U32_MASK, caller="early_init_fdt_scan_reserved_mem"
         )
-    _scan_reserved_mem(kernel)
-    if kernel.profile.features.crash_dump:
-        _reserve_elfcorehdr(kernel)
-    if not _is_set_up_late(kernel):
-        fdt_init_reserved_mem(kernel)
 
 
 def _reserve_elfcorehdr(kernel: Kernel) -> None:
@@ -119,6 +126,8 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
                 f"OF: fdt: Reserved memory: failed to reserve memory for node '{node.name}':"
                 f" base {base:#010x}, size {size >> 20} MiB",
             )
+        else:
+            _note_for_remap(kernel, node, base, size)
         if number == 0 and not _is_set_up_late(kernel):
             fdt_reserved_mem_save_node(kernel, node, base, size)
     return 0
@@ -285,7 +294,15 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
         _say_no_room(kernel, node, size)
         return -ENOMEM
     region.base, region.size = base, size
+    _note_for_remap(kernel, node, base, size)
     return 0
+
+
+def _note_for_remap(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:
+    """Since 6.17, and in stable kernels: pools are to be mapped by pages, set up or not."""
+    pool = node.is_compatible("shared-dma-pool") and "reusable" in node.props
+    if pool and kernel.profile.features.pools_remapped_by == "reservation":
+        dma_contiguous_early_fixup(kernel, base, size)
 
 
 def _say_no_room(kernel: Kernel, node: FdtNode, size: int) -> None:
@@ -367,7 +384,8 @@ def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
     if area is None:
         kernel.pr_err("Reserved memory: unable to setup CMA region")
         return -EINVAL
-    dma_contiguous_early_fixup(kernel, region.base, region.size)
+    if kernel.profile.features.pools_remapped_by == "setup":
+        dma_contiguous_early_fixup(kernel, region.base, region.size)
     if default:
         kernel.cma_default_area = area
     kernel.pr_info(

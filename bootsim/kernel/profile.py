@@ -130,6 +130,7 @@ AllocRanges = Literal["end-only", "find", "start-and-end"]
 RefusedPool = Literal["keep", "free"]
 CmaRules = Literal["lenient", "strict"]
 StdoutMatch = Literal["first", "any"]
+CmaRemap = Literal["setup", "reservation"]
 ReservedMemSetup = Literal["arm_memblock_init", "unflatten_device_tree"]
 Version = Literal["5.0", "6.1"]
 VersionSince510 = Literal["5.0", "5.10", "6.1"]
@@ -173,6 +174,9 @@ class Features:
     reserved_mem_setup: when regions with a fixed place are checked and set up; with
         unflatten_device_tree the others are so as soon as they have their place.
     reserved_mem_listed: whether each region that is kept gets a line.
+    memreserve_first: whether the blob's reservation block comes before /reserved-memory.
+    pools_remapped_by: when a CMA pool is noted for dma_contiguous_remap(): as it is set up, which
+        may be too late, or as its memory is reserved.
     cma: lenient rounds any area's base up and keeps what it cannot use reserved; strict wants a
         fixed base aligned and the area below its limit, and gives back. With strict, cma= keeps
         pools marked linux,cma-default from being set up.
@@ -207,6 +211,8 @@ class Features:
     reserved_mem_log: VersionSince510
     reserved_mem_setup: ReservedMemSetup
     reserved_mem_listed: bool
+    memreserve_first: bool
+    pools_remapped_by: CmaRemap
     cma: CmaRules
     cma_says_node: bool
     early_alloc: EarlyAlloc
@@ -239,6 +245,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "alloc_ranges": get_args(AllocRanges),
         "refused_pool": get_args(RefusedPool),
         "reserved_mem_log": get_args(VersionSince510),
+        "pools_remapped_by": get_args(CmaRemap),
         "reserved_mem_setup": get_args(ReservedMemSetup),
         "cma": get_args(CmaRules),
         "stdout_match": get_args(StdoutMatch),

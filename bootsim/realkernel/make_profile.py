@@ -24,7 +24,7 @@ from bootsim.kernel.profile import (
     load_profile,
     parse_profile,
 )
-from bootsim.realkernel import measure
+from bootsim.realkernel import behaviour, measure
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage
 from bootsim.realkernel.measure import Evidence
@@ -131,7 +131,7 @@ def _tables(evidence: Evidence) -> dict[str, Facts]:
     if base.boot_sizes is not None:
         sizes = measure.boot_sizes(evidence, base.boot_sizes)
         tables["boot_sizes"] = _filled(BootSizes, base.boot_sizes, sizes, base.name)
-    tables["features"] = _filled(Features, base.features, measure.features(evidence), base.name)
+    tables["features"] = _filled(Features, base.features, behaviour.features(evidence), base.name)
     return tables
 
 

@@ -10,14 +10,13 @@ from itertools import takewhile
 from typing import Any
 
 from bootsim.errors import BootsimError
-from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.kernel.mmzone import ZONE_HIGHMEM
 from bootsim.kernel.percpu import pcpu_size_slots
 from bootsim.kernel.printk_ringbuffer import PrbDataRing
 from bootsim.kernel.profile import BootSizes, Profile
 from bootsim.kernel.unflatten import unflatten_dt_nodes
-from bootsim.realkernel import made_symbols, versions
+from bootsim.realkernel import made_symbols
 from bootsim.realkernel.image import KernelImage
 from bootsim.realkernel.mem_res import kernel_data
 from bootsim.realkernel.profile_text import Fact, Facts
@@ -28,7 +27,6 @@ from bootsim.realkernel.trials import (
     CPUS,
     LOG_BUF_LEN,
     POOLS,
-    SMALL_BASE,
     SMALL_REGIONS,
     Trial,
 )
@@ -41,7 +39,6 @@ _NO_ALIASES = ("name", "phandle", "linux,phandle")
 _LOG_PARTS = ("text", "desc", "info")
 _LOG_AVERAGE = 32  # bytes of text that a record is expected to have: PRB_AVGBITS
 _PERCPU_LINE = r"percpu: Embedded \d+ pages/cpu s(\d+) r(\d+) d(\d+) u(\d+)"
-_BEFORE_RESERVING = "adjust_lowmem_bounds"  # the stage that arm_memblock_init() follows
 _CHUNK_REQUESTS = 4  # pcpu_alloc_first_chunk(): the chunk, two bitmaps, the blocks
 _PCPU_MIN_ALLOC_SIZE = 4  # include/linux/percpu.h
 _LIST_HEAD = 8  # bytes
@@ -326,69 +323,3 @@ def _slots(lists: int, unit: int) -> Facts:
             origin = f"[run] {lists} lists, {by_size} of them by size"
             return {"pcpu_more_slots": Fact(more, origin), "pcpu_chunk_types": Fact(types, origin)}
     return {}
-
-
-def features(evidence: Evidence) -> Facts:
-    """Table [features]: what image and trials tell, and else what the version does."""
-    early, image = evidence.params.early, evidence.image
-    crash_dump = "elfcorehdr" in early and image.version >= versions.CRASH_DUMP_IN_TREE
-    boot_config = "initrd" in early and image.version >= versions.BOOT_CONFIG
-    later = "reserve_initrd_mem" in image.symbols
-    reserve_initrd = "reserve_initrd_mem" if later else "arm_initrd_init"
-    return {
-        **versions.features(image.version),
-        "crash_dump": Fact(crash_dump, "[image] elfcorehdr=, and the version"),
-        "stack_depot": Fact("stack_depot_disable" in early, "[image] stack_depot_disable="),
-        "initrdmem": Fact("initrdmem" in early, "[image] initrdmem="),
-        "boot_config": Fact(boot_config, "[image] initrd=, and the version"),
-        "reserve_initrd": Fact(reserve_initrd, f"[image] with{'' if later else 'out'} the later"),
-        **_seen(evidence.log, evidence.wide),
-    }
-
-
-def _seen(log: Trial, wide: Trial) -> Facts:
-    """The features that the trials show."""
-    facts = {**_tree_reserved(log), **_no_map(wide)}
-    copies = [event.size for event in wide.late("setup_arch")]
-    if copies:
-        count = copies[-3:].count(copies[-1])
-        facts["initcall_command_line"] = Fact(count == 3, "[run] copies of the command line")
-    cma = log.match("^cma: Reserved ") or wide.match("^cma: Reserved ")
-    if cma is not None:
-        facts["cma_says_node"] = Fact(" on node " in cma.string, f'[run] "{cma[0].strip()}"')
-    initialized = "OF: reserved mem: initialized node "
-    stage = wide.said_at(initialized) or log.said_at(initialized)
-    if stage is not None:
-        late = stage != _BEFORE_RESERVING
-        setup = "unflatten_device_tree" if late else "arm_memblock_init"
-        facts["reserved_mem_setup"] = Fact(setup, '[run] "initialized node"')
-    listed = wide.match(r"^OF: reserved mem: 0x[0-9a-f]+\.\.0x") is not None
-    facts["reserved_mem_listed"] = Fact(listed, "[run] a board with reserved memory")
-    hashes, lists = (log.line_number(text) for text in ("Dentry cache ", "Built 1 zonelists"))
-    if hashes is not None and lists is not None:
-        facts["zonelists_after_hashes"] = Fact(hashes < lists, '[run] "Built 1 zonelists"')
-    says = log.line_number("Memory: ") is not None
-    facts["memory_line"] = Fact(says, f'[run] "Memory:" {"" if says else "not "}at the handover')
-    return facts
-
-
-def _no_map(wide: Trial) -> Facts:
-    memory = wide.boot.memblock.memory
-    region = next((r for r in memory if r.base <= SMALL_BASE < r.base + r.size), None)
-    if region is not None and not region.flags & MemblockFlags.NOMAP:
-        return {}  # it was not reserved either: more than the kernel takes
-    what = "mark" if region is not None else "remove"
-    return {"nomap": Fact(what, f"[run] no-map at {SMALL_BASE:#x}")}
-
-
-def _tree_reserved(log: Trial) -> Facts:
-    """The tree is reserved where it is mapped on its own, too."""
-    stage = log.reserved_at(log.boot.placement.dtb.base)
-    if stage is None:
-        return {}
-    early = stage != _BEFORE_RESERVING
-    origin = f"[run] the tree is reserved after {stage}"
-    return {
-        "reserve_dtb": Fact("setup_arch" if early else "arm_memblock_init", origin),
-        "maps_fdt": Fact(early, origin),
-    }

@@ -16,6 +16,7 @@ from bootsim.devicetree.tree import Node, Tree
 from bootsim.errors import BootsimError
 from bootsim.inputs import read_tree
 from bootsim.kernel.libfdt import Fdt
+from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage
 from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage
@@ -31,6 +32,8 @@ POOLS = 24  # CONFIG_CMA_AREAS is 7 or 19 unless someone wants otherwise
 SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000  # the first is no-map
 # As large and aligned as any kernel's largest block (MAX_ORDER 13).
 _POOL_BASE, _POOL_SIZE = 0x90000000, 0x1000000
+LOWMEM_POOL = 0x70000000  # the first pool: in lowmem, where it may be mapped by pages
+MEMRESERVE = Range(0x6F000000, 0x1000)
 _LONG_PARAMETER = "x=" + "y" * 8192
 WIDE_TRIAL = f"movablecore=4K {_LONG_PARAMETER}"
 
@@ -82,16 +85,19 @@ class Trial:
                 return stage
         return None
 
-    def reserved_at(self, base: int) -> str | None:
-        """The stage that the boot had come past when memblock reserved what begins at `base`."""
+    def reserved(self, base: int) -> tuple[int, str | None]:
+        """When memblock reserved what begins at `base`.
+
+        As the event's number, -1 if it did not, and the stage that the boot had come past.
+        """
         stage = None
-        for event in self.boot.trace:
+        for number, event in enumerate(self.boot.trace):
             if isinstance(event, Stage):
                 stage = event.name
             elif isinstance(event, MemblockRange) and event.function == "memblock_reserve":
                 if event.base == base:
-                    return stage
-        return None
+                    return number, stage
+        return -1, None
 
     def allocs_after(self, line: str) -> list[MemblockAlloc]:
         """memblock's allocations after the last line that begins so, up to what is given back."""
@@ -163,10 +169,8 @@ def wide_tree() -> Tree:
         for n in range(CPUS)
     ]
     parent = "/reserved-memory"
-    regions = [
-        _node(parent, f"pool@{at:x}", _pool(at))
-        for at in range(_POOL_BASE, _POOL_BASE + POOLS * _POOL_SIZE, _POOL_SIZE)
-    ] + [
+    pools = range(_POOL_BASE, _POOL_BASE + (POOLS - 1) * _POOL_SIZE, _POOL_SIZE)
+    regions = [_node(parent, f"pool@{at:x}", _pool(at)) for at in (LOWMEM_POOL, *pools)] + [
         _node(parent, f"small@{at:x}", {"reg": _cells(at, _SMALL_SIZE)} | _no_map(at))
         for at in range(SMALL_BASE, SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
     ]
@@ -178,7 +182,7 @@ def wide_tree() -> Tree:
         _node("", "reserved-memory", cells | {"ranges": b""}, regions),
     )
     root = cells | {"model": b"made-up board\0", "compatible": b"arm,vexpress\0"}
-    return Tree("made-up board", Node("/", "/", root, children))
+    return Tree("made-up board", Node("/", "/", root, children), (MEMRESERVE,))
 
 
 def _no_map(base: int) -> dict[str, bytes]:

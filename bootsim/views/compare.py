@@ -23,6 +23,7 @@ from bootsim.views import View, size_text
 
 _SHOWN = 8  # differences of a part, unless all are asked for
 _OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
+_CALLER = re.compile(r"^( *memblock_\w+: .*) \S+$")  # a memblock function's, as inlining has it
 _ALIVE = "comes through"
 _DUMP = "MEMBLOCK configuration:"
 _MEMORY_LINE = "Memory: "
@@ -122,8 +123,12 @@ def _tables(moment: str, when: str, a: Tables | None, b: Tables | None) -> Itera
 
 def _lines(name: str, title: str, a: Sequence[str], b: Sequence[str]) -> Part:
     part = Part(name, title)
-    _align(part, a, b, key=lambda line: _OFFSET.sub("", line), show=str)
+    _align(part, a, b, key=_without_caller, show=str)
     return part
+
+
+def _without_caller(line: str) -> str:
+    return _CALLER.sub(r"\1", _OFFSET.sub("", line))
 
 
 def _memory_lines(a: Source, b: Source) -> Part:
