@@ -45,10 +45,10 @@ class MemblockAllocation(MemblockRanges):
     ) -> int:
         function = "memblock_phys_alloc_range"
         self._check_request(function, size, align, start, end)
-        if self.features.logs_phys_alloc_range:
-            self._enter_alloc(function, size, align, start, end, NUMA_NO_NODE, caller)
-            return self._alloc_range_nid(
-                size, align, start, end, NUMA_NO_NODE, False, "memblock_alloc_range_nid"
+        if not self.features.alloc_panics:
+            logged = self.features.logs_phys_alloc_range
+            self._enter_alloc(
+                function, size, align, start, end, NUMA_NO_NODE, caller, logged=logged
             )
         return self._alloc_range_nid(
             size, align, start, end, NUMA_NO_NODE, False, self._reserver("memblock_alloc_range")

@@ -266,11 +266,13 @@ class MemblockState:
         max_addr: int,
         nid: int,
         caller: str | None,
+        *,
+        logged: bool = True,
     ) -> None:
-        """A public allocator begins: emit the event."""
+        """A public allocator begins: emit the event; `logged` if memblock=debug shows it."""
         if self.trace is not None:
             caller = caller or sys._getframe(3).f_code.co_name
-            debug = self.memblock_debug
+            debug = logged and self.memblock_debug
             event = MemblockAlloc(function, size, align, min_addr, max_addr, nid, caller, debug)
             self.trace.emit(event)
 

@@ -26,6 +26,7 @@ from bootsim.kernel.profile import (
 )
 from bootsim.realkernel import behaviour, measure
 from bootsim.realkernel.boot import RealBoot
+from bootsim.realkernel.callgraph import reaches
 from bootsim.realkernel.image import KernelImage
 from bootsim.realkernel.measure import Evidence
 from bootsim.realkernel.profile_text import Fact, Facts, ProfileParts, profile_text
@@ -39,6 +40,7 @@ _NEARER_TO_6_1 = (5, 10)  # since then
 _PHYS_ADDR_BITS = 32
 # Its handler returns 0, so that the parameter counts as unknown (arch/arm/kernel/early_printk.c).
 _NOT_TAKEN = "earlyprintk"
+_HWMOD, _HWMOD_DEPTH = "omap_hwmod_init", 1  # arch/arm/mach-omap2: called by *_hwmod_init()
 _HOOKS = ("dt_fixup", "reserve", "map_io", "init_early")
 _CALLER = re.compile(r" [^ ]+(\+0x[0-9a-f]+/0x[0-9a-f]+)?$")
 _LOGGED_CALL = re.compile(r"^ *memblock_\w+: ")
@@ -161,11 +163,14 @@ def _machines(evidence: Evidence) -> tuple[list[MachineDesc], list[str]]:
     functions = {hook: {getattr(machine, hook) for machine in known.values()} for hook in _HOOKS}
     described: list[MachineDesc] = []
     unmodelled: list[str] = []
-    for machine in machines(evidence.image, zone_dma="DMA" in measure.zones(evidence)):
+    image = evidence.image
+    for machine in machines(image, zone_dma="DMA" in measure.zones(evidence)):
         hooks = {}
         for hook in _HOOKS:
             function = getattr(machine, hook)
-            if machine.name in known:
+            if hook == "init_early" and reaches(image, function, _HWMOD, depth=_HWMOD_DEPTH):
+                function = function if function in functions[hook] else _HWMOD
+            elif machine.name in known:
                 function = function and getattr(known[machine.name], hook)
             elif function not in functions[hook]:
                 unmodelled.append(f"machine '{machine.name}': {function}()")
