@@ -42,9 +42,9 @@ def kernel_with(aliases: str = "") -> Kernel:
         ("serial0:115200", "uart@10"),
         ("chain", "uart@10"),
         ("soc/uart@20", "uart@20"),
-        ("nowhere", ""),  # the root: what follows the alias is an empty path
-        ("nowhere/soc", "soc"),
-        ("", ""),
+        ("nowhere", None),
+        ("nowhere/soc", None),
+        ("", None),  # as the value of an alias without one
     ],
 )
 def test_paths_lead_where_linux_goes(path: str, expected: str | None) -> None:

@@ -95,7 +95,7 @@ def symbols(
     from bootsim.views import symbols as view
 
     chosen = profile_of({"profile": profile, "symbols": symbols})
-    api = api or chosen.features.memblock
+    api = api or chosen.memblock_api
     if lds:
         click.echo(view.linker_script(chosen, api))
         return

@@ -159,7 +159,7 @@ def load_guest_drivers(
     """
     profile = load_profile(profile) if isinstance(profile, str) else profile
     options = options or GuestOptions()
-    api = options.api or profile.features.memblock
+    api = options.api or profile.memblock_api
     compile_options = DriverOptions(
         api=api,
         defines=options.defines,

@@ -23,8 +23,8 @@ _ALIAS_CHAIN_MAX = 64  # calls: a ring of aliases outgrows the kernel's stack
 def of_find_node_by_path(kernel: Kernel, path: str, depth: int = 0) -> FdtNode | None:
     """The node at `path`: unit names as they are, or an alias first; what follows `:` is options.
 
-    As in Linux a path of an alias that there is not is the root's. Raises KernelPanic for aliases
-    that name each other in a ring.
+    None as well for an alias that there is not. Raises KernelPanic for aliases that name each other
+    in a ring.
     """
     node: FdtNode | None = tree(kernel).root
     separator = path.find(":")
@@ -38,8 +38,9 @@ def of_find_node_by_path(kernel: Kernel, path: str, depth: int = 0) -> FdtNode |
             return None
         at = separator if separator >= 0 else (path + "/").find("/")
         value = aliases.props.get(path[:at])
-        if value is not None:
-            node = of_find_node_by_path(kernel, _string(value), depth + 1)
+        if value is None:
+            return None
+        node = of_find_node_by_path(kernel, _string(value), depth + 1)
     while node is not None and path[at : at + 1] == "/" and path != "/":
         at += 1
         stop = min((n for n in (path.find("/", at), path.find(":", at)) if n >= 0), default=-1)

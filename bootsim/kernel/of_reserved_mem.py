@@ -206,8 +206,9 @@ def _set_up(kernel: Kernel, region: ReservedMem) -> None:
     error = _init_node(kernel, region)
     if error in (0, -ENOENT):
         if features.reserved_mem_listed:
-            kinds = ("nomap" if region.nomap else "map"), (
-                "reusable" if "reusable" in region.node.props else "non-reusable"
+            kinds = (
+                ("nomap" if region.nomap else "map"),
+                ("reusable" if "reusable" in region.node.props else "non-reusable"),
             )
             kernel.pr_info(
                 f"{_PREFIX}{region.base:#010x}..{region.base + region.size - 1 & U32_MASK:#010x}"

@@ -302,6 +302,11 @@ class Profile:
         _check_symbols(merged, self.name)
         return replace(self, symbols=MappingProxyType(merged))
 
+    @property
+    def memblock_api(self) -> Version:
+        """Whose include/linux/memblock.h guest code has: to 5.15 memblock_free() is as in 5.0."""
+        return "6.1" if self.features.memblock == "6.1" else "5.0"
+
     def has_early_param(self, name: str) -> bool:
         """Whether the kernel takes early parameter `name`; true as well if that is not known."""
         known = self.boot_params.get("early")

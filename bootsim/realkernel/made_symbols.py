@@ -54,7 +54,7 @@ def sections(
         end_rodata = start_rodata + rodata, f'[run] "{rodata >> 10}K rodata"'
         init_end, init_origin = init_begin + init, f'[run] "{init >> 10}K init"'
     elif kernel_data is not None:
-        end_rodata = init_begin, "[chosen] as far as can be: only \"Memory:\" shows it"
+        end_rodata = init_begin, '[chosen] as far as can be: only "Memory:" shows it'
         init_end, init_origin = kernel_data[0], '[run] "Kernel data" of /proc/iomem'
     else:
         raise BootsimError(f"{image.name}: no sizes of its sections in its log or its resources")
