@@ -67,8 +67,10 @@ def cma_declare_contiguous(
     memblock_end = kernel.memblock.end_of_DRAM()
     highmem_start = kernel.virt_to_phys(kernel.vars.high_memory - 1) + 1
 
+    node = f" on node {NUMA_NO_NODE}" if kernel.profile.features.cma_says_node else ""
+
     def failed(errno: int) -> int:
-        kernel.pr_err(f"cma: Failed to reserve {size >> 20} MiB")
+        kernel.pr_err(f"cma: Failed to reserve {size >> 20} MiB{node}")
         return -errno
 
     if len(kernel.cma_areas) == kernel.profile.config.max_cma_areas:
@@ -106,7 +108,6 @@ def cma_declare_contiguous(
         if strict:
             kernel.memblock.phys_free(base, size, caller="cma_declare_contiguous_nid")
         return failed(EINVAL)
-    node = f" on node {NUMA_NO_NODE}" if kernel.profile.features.cma_says_node else ""
     kernel.pr_info(f"cma: Reserved {size >> 20} MiB at {base:#010x}{node}")
     return area
 

@@ -25,15 +25,23 @@ def reserve_crashkernel(kernel: Kernel) -> None:
     asked, (start, end, align) = size, (CRASH_ALIGN, variables.arm_lowmem_limit, CRASH_ALIGN)
     if base:
         start, end, align = base, base + size, SECTION_SIZE
-    found = kernel.memblock.phys_alloc_range(
-        asked & _U32_MASK, align, start & _U32_MASK, end & _U32_MASK, caller="setup_arch"
-    )
+    memblock, asked = kernel.memblock, asked & _U32_MASK
+    if kernel.profile.features.alloc_ranges == "start-and-end":
+        found = memblock.phys_alloc_range(
+            asked, align, start & _U32_MASK, end & _U32_MASK, caller="setup_arch"
+        )
+    else:
+        found = memblock.find_in_range(start & _U32_MASK, end & _U32_MASK, asked, align)
+        if base and found != base:
+            found = 0
+        if found:
+            memblock.reserve(found, asked, caller="setup_arch")
     if not found:
         why = "memory is in use" if base else "No suitable area found"
         kernel.pr_err(f"crashkernel reservation failed - {why}.")
         return
     base = base or found
-    kernel.use(found, asked & _U32_MASK, "crash kernel")
+    kernel.use(found, asked, "crash kernel")
     kernel.pr_info(
         f"Reserving {size >> 20}MB of memory at {base >> 20}MB for crashkernel"
         f" (System RAM: {total >> 20}MB)"

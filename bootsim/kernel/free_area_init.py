@@ -64,7 +64,9 @@ def free_area_init(kernel: Kernel, max_zone_pfn: dict[str, int]) -> list[ZoneSpa
     movable_pfn = find_zone_movable_pfn(kernel, memory, possible[movable_zone])
     for line in _report(memory, possible, movable_pfn):
         kernel.pr_info(line)
-    return list(_spans(memory, possible, movable_zone, movable_pfn))
+    # Before 5.14 the zone right below ZONE_MOVABLE decides, whether or not it has any RAM.
+    below = [*possible][-1] if kernel.profile.features.page_alloc == "5.10" else movable_zone
+    return list(_spans(memory, possible, movable_zone, movable_pfn, below == ZONE_HIGHMEM))
 
 
 def find_zone_movable_pfn(kernel: Kernel, memory: Sequence[PfnRange], usable: PfnRange) -> int:
@@ -123,6 +125,7 @@ def _spans(
     possible: dict[str, PfnRange],
     movable_zone: str,
     movable_pfn: int,
+    movable_is_highmem: bool,
 ) -> Iterator[ZoneSpan]:
     node_start, node_end = memory[0].start, memory[-1].end
     merged = merge_ranges(memory)
@@ -135,7 +138,7 @@ def _spans(
                 start = end
         yield _zone(name, start, end, merged)
     end = min(node_end, possible[movable_zone].end) if movable_pfn else 0
-    yield _zone(ZONE_MOVABLE, movable_pfn, end, merged, highmem=movable_zone == ZONE_HIGHMEM)
+    yield _zone(ZONE_MOVABLE, movable_pfn, end, merged, highmem=movable_is_highmem)
 
 
 def _zone(

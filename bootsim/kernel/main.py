@@ -106,7 +106,7 @@ def page_ext_init_flatmem(kernel: Kernel) -> None:
         return
     node, block = kernel.buddy.node, kernel.buddy.layout.max_order_nr_pages
     pages: int = node.struct.node_spanned_pages
-    if node.start_pfn % block or node.end_pfn % block:
+    if node.start_pfn % block or (node.start_pfn + pages) % block:
         pages += block
     table, goal = size * pages, max_dma_address(kernel)
     virt = kernel.memblock.alloc_try_nid(

@@ -73,7 +73,7 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
     if node is None:
         return
     if not _root_is_supported(kernel, node):
-        kernel.pr_err("OF: fdt: Reserved memory: unsupported node format, ignoring")
+        kernel.pr_err(f"{_scan_prefix(kernel)}Reserved memory: unsupported node format, ignoring")
         return
     late, dynamic = _is_set_up_late(kernel), []
     for child in islice(node.walk(), 1, None) if any_depth else node.children:
@@ -90,6 +90,15 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
         if _alloc_size(kernel, region):
             break
         fdt_reserved_mem_save_node(kernel, child, region.base, region.size)
+
+
+def _says_less(kernel: Kernel) -> bool:
+    return kernel.profile.features.reserved_mem_log in ("5.0", "5.10")
+
+
+def _scan_prefix(kernel: Kernel) -> str:
+    """Before 6.10 drivers/of/fdt.c looked through the nodes."""
+    return _PREFIX if kernel.profile.features.reserved_mem_log == "6.10" else "OF: fdt: "
 
 
 def _root_is_supported(kernel: Kernel, node: FdtNode) -> bool:
@@ -113,18 +122,19 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
     entry = 4 * (kernel.vars.dt_root_addr_cells + kernel.vars.dt_root_size_cells)
     if reg and len(reg) % entry:
         kernel.pr_err(
-            f"OF: fdt: Reserved memory: invalid reg property in '{node.name}', skipping node."
+            f"{_scan_prefix(kernel)}Reserved memory: invalid reg property in '{node.name}', skipping"
+            " node."
         )
         return -EINVAL
-    level = KERN_ERR if kernel.profile.features.reserved_mem_log == "6.1" else KERN_INFO
+    level = KERN_INFO if _says_less(kernel) else KERN_ERR
     nomap = "no-map" in node.props
     for number, (base, size) in enumerate(reg_entries(kernel, reg)):
         base, size = base & U32_MASK, size & U32_MASK
         if not size or _early_init_dt_reserve_memory(kernel, base, size, nomap):
             kernel.printk(
                 level,
-                f"OF: fdt: Reserved memory: failed to reserve memory for node '{node.name}':"
-                f" base {base:#010x}, size {size >> 20} MiB",
+                f"{_scan_prefix(kernel)}Reserved memory: failed to reserve memory for node"
+                f" '{node.name}': base {base:#010x}, size {size >> 20} MiB",
             )
         else:
             _note_for_remap(kernel, node, base, size)
@@ -308,10 +318,10 @@ def _note_for_remap(kernel: Kernel, node: FdtNode, base: int, size: int) -> None
 
 def _say_no_room(kernel: Kernel, node: FdtNode, size: int) -> None:
     text = f"{_PREFIX}failed to allocate memory for node '{node.name}'"
-    if kernel.profile.features.reserved_mem_log == "6.1":
-        kernel.pr_err(f"{text}: size {size >> 20} MiB")
-    else:
+    if _says_less(kernel):
         kernel.pr_info(text)
+    else:
+        kernel.pr_err(f"{text}: size {size >> 20} MiB")
 
 
 def _alloc_reserved_memory(

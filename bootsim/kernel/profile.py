@@ -133,6 +133,7 @@ StdoutMatch = Literal["first", "any"]
 CmaRemap = Literal["setup", "reservation"]
 ReservedMemSetup = Literal["arm_memblock_init", "unflatten_device_tree"]
 Version = Literal["5.0", "6.1"]
+ReservedMemLog = Literal["5.0", "5.10", "6.1", "6.10"]
 VersionSince510 = Literal["5.0", "5.10", "6.1"]
 PageAllocVersion = Literal["5.0", "5.10", "6.1", "6.12"]
 
@@ -168,7 +169,8 @@ class Features:
     reserved_mem_order: what reserved-memory nodes are sorted by before they are set up. Only with
         the size in it are regions at address 0 looked at for overlaps.
     alloc_ranges: whether a region is searched from the start of each of its alloc-ranges (`find`:
-        and then reserved, without an allocator), or from 0 on and given back if it lies too low.
+        and then reserved, without an allocator, as for a crash kernel, too), or from 0 on and given
+        back if it lies too low.
     refused_pool: what becomes of a region that no handler of its compatible string takes.
     reserved_mem_log: whose wording and levels the messages on reserved memory have.
     reserved_mem_setup: when regions with a fixed place are checked and set up; with
@@ -180,7 +182,7 @@ class Features:
     cma: lenient rounds any area's base up and keeps what it cannot use reserved; strict wants a
         fixed base aligned and the area below its limit, and gives back. With strict, cma= keeps
         pools marked linux,cma-default from being set up.
-    cma_says_node: whether the line on the default area names its node.
+    cma_says_node: whether the lines on the default area name its node.
     early_alloc: which of memblock's functions the page tables are taken from.
     maps_kernel_apart: whether lowmem is mapped without the kernel, which is mapped after it.
     maps_fdt: whether the tree keeps a read-only mapping of its own.
@@ -208,7 +210,7 @@ class Features:
     reserved_mem_order: ReservedMemOrder
     alloc_ranges: AllocRanges
     refused_pool: RefusedPool
-    reserved_mem_log: VersionSince510
+    reserved_mem_log: ReservedMemLog
     reserved_mem_setup: ReservedMemSetup
     reserved_mem_listed: bool
     memreserve_first: bool
@@ -244,7 +246,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "reserved_mem_order": get_args(ReservedMemOrder),
         "alloc_ranges": get_args(AllocRanges),
         "refused_pool": get_args(RefusedPool),
-        "reserved_mem_log": get_args(VersionSince510),
+        "reserved_mem_log": get_args(ReservedMemLog),
         "pools_remapped_by": get_args(CmaRemap),
         "reserved_mem_setup": get_args(ReservedMemSetup),
         "cma": get_args(CmaRules),

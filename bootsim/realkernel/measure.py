@@ -32,6 +32,7 @@ from bootsim.realkernel.trials import (
 )
 
 _UNFLATTENED_END = 4  # bytes: drivers/of/fdt.c marks the end of the tree
+_KEXEC = "machine_kexec"  # arch/arm/kernel/machine_kexec.c
 _OF_KOBJ = "__of_attach_node_sysfs"  # drivers/of/kobj.c
 _TREE_CALLER = "early_init_dt_alloc_memory_arch"
 _STATIC_VM_CALLERS = ("iotable_init", "vm_reserve_area_early")
@@ -108,7 +109,7 @@ def config(evidence: Evidence) -> Facts:
         "init_memblock_regions": Fact(_memblock_regions(evidence), "[image] struct memblock"),
         "of_kobj": Fact(_OF_KOBJ in evidence.image.symbols, f"[image] {_OF_KOBJ}()"),
         "xen": Fact("xen_early_init" in evidence.image.symbols, "[image] xen_early_init()"),
-        "kexec": Fact("crashkernel" in early, "[image] crashkernel="),
+        "kexec": Fact(_KEXEC in evidence.image.symbols, f"[image] {_KEXEC}()"),
         **{name: Fact(name in early, f"[image] {name}=") for name in ("efi", "memtest", "pci")},
         **_struct_page(evidence),
         **_page_ext(evidence.log),

@@ -29,7 +29,7 @@ _CHANGES: Mapping[str, tuple[object, tuple[tuple[Version, object], ...]]] = Mapp
         "reserved_mem_order": ("base", (((5, 10), "base-size"),)),
         "alloc_ranges": ("end-only", (((5, 3), "find"), ((5, 15), "start-and-end"))),
         "refused_pool": ("keep", (((5, 2), "free"),)),
-        "reserved_mem_log": ("5.0", (((5, 10), "5.10"), ((5, 17), "6.1"))),
+        "reserved_mem_log": ("5.0", (((5, 10), "5.10"), ((5, 17), "6.1"), ((6, 10), "6.10"))),
         "cma": ("lenient", (((5, 3), "strict"),)),
         "early_alloc": ("memblock_phys_alloc", (((5, 1), "memblock_alloc"),)),
         "maps_kernel_apart": (False, (((5, 15), True),)),
