@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import struct
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +67,13 @@ CASES = [
     Case(
         "large, two mem=", "large.dts", "mem=512M mem=256M@0xa0000000 initrdmem=0x64000000,0x100000"
     ),
+]
+# Of kernels of other versions: where those differ.
+OTHER_KERNELS = ("debian-5.10-armmp", "debian-6.12-armmp")
+OTHER_CASES = [
+    *(case for case in CASES if case.dts != "small.dts"),  # these kernels need more room
+    Case("reserved", "reserved.dts", "memblock=debug crashkernel=8M"),
+    Case("reserved, kernelcore", "reserved.dts", "memblock=debug kernelcore=64M"),
 ]
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -131,11 +138,11 @@ def test_each_number_tells_its_origin(debian: MadeProfile) -> None:
     numbers = [line for line in tables if " = " in line]
     assert len(numbers) > 100
     for line in numbers:
-        assert re.search(r" # \[(image|run|linux|chosen|assumed)\]", line), line
+        assert re.search(r" # \[(image|run|linux|version|chosen|assumed)\]", line), line
 
 
 def test_what_is_assumed_is_told(debian: MadeProfile) -> None:
-    assert "features.nomap" in debian.assumed
+    assert "layout.vmalloc_end" in debian.assumed
     assert not {"config.struct_page_size", "layout.text_offset"} & {*debian.assumed}
     assert len(debian.assumed) == debian.text.count("# [assumed]")
 
@@ -207,10 +214,22 @@ def test_model_equals_kernel(
 # The same, recorded: without any kernel.
 
 
+def records(name: str) -> dict[str, dict[str, Any]]:
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+        return {record["name"]: record for record in map(json.loads, file)}
+
+
+def assert_model_equals(case: Case, profile: Profile, record: dict[str, Any]) -> None:
+    model = Boot(profile=profile, **case.arguments()).run()
+    assert comparable_log(model.log) == record["log"]
+    for table in ("memory", "reserved"):
+        regions = [[r.base, r.size, r.flags] for r in getattr(model.memblock, table)]
+        assert regions == record[table]
+
+
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, dict[str, Any]]:
-    with gzip.open(DATA / "boots.jsonl.gz", "rt", encoding="utf-8") as file:
-        return {record["name"]: record for record in map(json.loads, file)}
+    return records("boots.jsonl.gz")
 
 
 @pytest.fixture(scope="module")
@@ -222,12 +241,25 @@ def profile() -> Profile:
 def test_model_equals_recorded_boot(
     case: Case, profile: Profile, recorded: dict[str, dict[str, Any]]
 ) -> None:
-    record = recorded[case.name]
-    model = Boot(profile=profile, **case.arguments()).run()
-    assert comparable_log(model.log) == record["log"]
-    for table in ("memory", "reserved"):
-        regions = [[r.base, r.size, r.flags] for r in getattr(model.memblock, table)]
-        assert regions == record[table]
+    assert_model_equals(case, profile, recorded[case.name])
+
+
+@pytest.mark.parametrize("name", OTHER_KERNELS)
+@pytest.mark.parametrize("case", OTHER_CASES, ids=lambda case: case.name)
+def test_model_equals_another_version(case: Case, name: str) -> None:
+    """Linux 5.10 and 6.12, by profiles that were made from them."""
+    profile = load_profile(str(DATA / f"{name}.toml"))
+    assert_model_equals(case, profile, records(f"{name}.jsonl.gz")[case.name])
+
+
+@pytest.mark.parametrize("name", OTHER_KERNELS)
+def test_versions_are_told_apart(name: str) -> None:
+    """With the features of 6.1 in their place the same profile does not predict the kernel."""
+    profile = load_profile(str(DATA / f"{name}.toml"))
+    like_6_1 = replace(profile, features=load_profile("linux-6.1-armmp").features)
+    case = OTHER_CASES[-2]
+    model = Boot(profile=like_6_1, **case.arguments()).run()
+    assert comparable_log(model.log) != records(f"{name}.jsonl.gz")[case.name]["log"]
 
 
 def test_another_kernel_is_told_from_it(recorded: dict[str, dict[str, Any]]) -> None:

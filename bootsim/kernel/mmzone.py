@@ -222,6 +222,7 @@ class PageLayout:
         return replace(
             cls.linux_6_1(pgdat_addr, struct_page_size=struct_page_size, max_order=max_order),
             reports_zones=True,
+            inits_holes=False,
             allocs_memmap_raw=False,
             memmap_caller="alloc_node_mem_map",
             unused_memmap_caller="mem_init",

@@ -87,9 +87,8 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
                 fdt_reserved_mem_save_node(kernel, child, 0, 0)
     for child in dynamic:
         region = ReservedMem(child, 0, 0, "no-map" in child.props)
-        if _alloc_size(kernel, region):
-            break
-        fdt_reserved_mem_save_node(kernel, child, region.base, region.size)
+        if not _alloc_size(kernel, region):
+            fdt_reserved_mem_save_node(kernel, child, region.base, region.size)
 
 
 def _says_less(kernel: Kernel) -> bool:
@@ -198,6 +197,11 @@ def fdt_scan_reserved_mem_reg_nodes(kernel: Kernel) -> None:
                 f"{_PREFIX}Reserved memory: invalid reg property in '{node.name}', skipping node."
             )
             continue
+        if len(reg) > entry and kernel.profile.features.says_ignored_regions:
+            kernel.pr_warn(
+                f"{_PREFIX}fdt_scan_reserved_mem_reg_nodes() ignores {len(reg) // entry - 1} regions"
+                f" in node '{node.name}'"
+            )
         base, size = next(iter(reg_entries(kernel, reg)), (0, 0))
         if size & U32_MASK:
             fdt_reserved_mem_save_node(kernel, node, base & U32_MASK, size & U32_MASK)
@@ -228,7 +232,7 @@ def _set_up(kernel: Kernel, region: ReservedMem) -> None:
     if features.refused_pool == "keep":
         return
     kernel.pr_info(f"{_PREFIX}node {name} compatible matching fail")
-    if region.nomap and features.nomap == "mark":
+    if region.nomap and features.nomap == "mark" and features.refused_pool == "free":
         memblock.clear_nomap(region.base, region.size, caller=caller)
         return
     memblock.phys_free(region.base, region.size, caller=caller)

@@ -127,7 +127,7 @@ ReserveDtb = Literal["arm_memblock_init", "setup_arch"]
 ReserveInitrd = Literal["arm_initrd_init", "reserve_initrd_mem"]
 ReservedMemOrder = Literal["base", "base-size"]
 AllocRanges = Literal["end-only", "find", "start-and-end"]
-RefusedPool = Literal["keep", "free"]
+RefusedPool = Literal["keep", "free", "free-and-add"]
 CmaRules = Literal["lenient", "strict"]
 StdoutMatch = Literal["first", "any"]
 CmaRemap = Literal["setup", "reservation"]
@@ -171,11 +171,14 @@ class Features:
     alloc_ranges: whether a region is searched from the start of each of its alloc-ranges (`find`:
         and then reserved, without an allocator, as for a crash kernel, too), or from 0 on and given
         back if it lies too low.
-    refused_pool: what becomes of a region that no handler of its compatible string takes.
+    refused_pool: what becomes of a region that no handler of its compatible string takes. With
+        `free-and-add` one that is no-map is added to memory again, even if it never left it.
     reserved_mem_log: whose wording and levels the messages on reserved memory have.
     reserved_mem_setup: when regions with a fixed place are checked and set up; with
         unflatten_device_tree the others are so as soon as they have their place.
     reserved_mem_listed: whether each region that is kept gets a line.
+    says_ignored_regions: whether a node with more than one region is worth a line when it is set up
+        late, as only its first one is.
     memreserve_first: whether the blob's reservation block comes before /reserved-memory.
     pools_remapped_by: when a CMA pool is noted for dma_contiguous_remap(): as it is set up, which
         may be too late, or as its memory is reserved.
@@ -213,6 +216,7 @@ class Features:
     reserved_mem_log: ReservedMemLog
     reserved_mem_setup: ReservedMemSetup
     reserved_mem_listed: bool
+    says_ignored_regions: bool
     memreserve_first: bool
     pools_remapped_by: CmaRemap
     cma: CmaRules

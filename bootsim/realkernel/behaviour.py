@@ -7,16 +7,18 @@ version decides the rest.
 from __future__ import annotations
 
 from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.mmu import TranslationFault, walk
 from bootsim.realkernel import versions
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.measure import Evidence
 from bootsim.realkernel.profile_text import Fact, Facts
-from bootsim.realkernel.trials import LOWMEM_POOL, MEMRESERVE, SMALL_BASE, Trial
+from bootsim.realkernel.trials import LOWMEM_POOL, MEMRESERVE, NO_MAP, REFUSED, Trial
 
 _BEFORE_RESERVING = "adjust_lowmem_bounds"  # the stage that arm_memblock_init() follows
 _INITIALIZED = "OF: reserved mem: initialized node "
+_RESERVE_INITRD = "reserve_initrd_mem"  # init/initramfs.c
 _PG_DIR_SIZE = 0x4000  # bytes of swapper_pg_dir, right below the kernel: arch/arm/kernel/head.S
 
 
@@ -25,15 +27,17 @@ def features(evidence: Evidence) -> Facts:
     early, image = evidence.params.early, evidence.image
     crash_dump = "elfcorehdr" in early and image.version >= versions.CRASH_DUMP_IN_TREE
     boot_config = "initrd" in early and image.version >= versions.BOOT_CONFIG
-    later = "reserve_initrd_mem" in image.symbols
-    reserve_initrd = "reserve_initrd_mem" if later else "arm_initrd_init"
+    later = _RESERVE_INITRD in image.symbols
+    reserve_initrd = _RESERVE_INITRD if later else "arm_initrd_init"
     return {
         **versions.features(image.version),
         "crash_dump": Fact(crash_dump, "[image] elfcorehdr=, and the version"),
         "stack_depot": Fact("stack_depot_disable" in early, "[image] stack_depot_disable="),
         "initrdmem": Fact("initrdmem" in early, "[image] initrdmem="),
         "boot_config": Fact(boot_config, "[image] initrd=, and the version"),
-        "reserve_initrd": Fact(reserve_initrd, f"[image] with{'' if later else 'out'} the later"),
+        "reserve_initrd": Fact(
+            reserve_initrd, f"[image] {'' if later else 'no '}{_RESERVE_INITRD}()"
+        ),
         **_seen(evidence.log, evidence.wide),
     }
 
@@ -62,6 +66,9 @@ def _reserved_mem(log: Trial, wide: Trial) -> Facts:
     first = wide.reserved(MEMRESERVE.base)[0] < wide.reserved(LOWMEM_POOL)[0]
     facts = {
         "reserved_mem_listed": Fact(listed, "[run] a board with reserved memory"),
+        "says_ignored_regions": Fact(
+            bool(wide.count("() ignores 1 regions in node")), "[run] a node of two regions"
+        ),
         "memreserve_first": Fact(first, "[run] a board with /memreserve/ and reserved memory"),
     }
     stage = wide.said_at(_INITIALIZED) or log.said_at(_INITIALIZED)
@@ -87,12 +94,23 @@ def _is_mapped_by_pages(boot: RealBoot, phys: int) -> bool:
 
 
 def _no_map(wide: Trial) -> Facts:
-    memory = wide.boot.memblock.memory
-    region = next((r for r in memory if r.base <= SMALL_BASE < r.base + r.size), None)
-    if region is not None and not region.flags & MemblockFlags.NOMAP:
+    """What becomes of regions that are no-map, and of one of them that is refused as a pool."""
+    plain, refused = (_region_at(wide.boot, base) for base in (NO_MAP, REFUSED))
+    if plain is not None and not plain.flags & MemblockFlags.NOMAP:
         return {}  # it was not reserved either: more than the kernel takes
-    what = "mark" if region is not None else "remove"
-    return {"nomap": Fact(what, f"[run] no-map at {SMALL_BASE:#x}")}
+    what = "mark" if plain is not None else "remove"
+    facts = {"nomap": Fact(what, f"[run] no-map at {NO_MAP:#x}")}
+    if not wide.count("compatible matching fail"):
+        facts["refused_pool"] = Fact("keep", '[run] no "compatible matching fail"')
+    elif refused is not None and refused.flags & MemblockFlags.NOMAP:
+        facts["refused_pool"] = Fact("free-and-add", f"[run] {REFUSED:#x} stays no-map")
+    else:
+        facts["refused_pool"] = Fact("free", f"[run] {REFUSED:#x} is memory again")
+    return facts
+
+
+def _region_at(boot: RealBoot, base: int) -> Region | None:
+    return next((r for r in boot.memblock.memory if r.base <= base < r.base + r.size), None)
 
 
 def _tree_reserved(log: Trial) -> Facts:

@@ -37,7 +37,10 @@ from bootsim.simulate import Boot
 
 _LINUX_5_0, _LINUX_6_1 = "linux-5.0", "linux-6.1-armmp"
 _NEARER_TO_6_1 = (5, 10)  # since then
+_OLDEST, _NEWEST = (5, 0), (6, 12)  # that the model was held against
 _PHYS_ADDR_BITS = 32
+# mm/page_alloc.c to 5.10: these parameters set static keys before jump_label_init().
+_TOO_EARLY, _STATIC_KEYS_LATER = frozenset({"init_on_alloc", "init_on_free"}), (5, 11)
 # Its handler returns 0, so that the parameter counts as unknown (arch/arm/kernel/early_printk.c).
 _NOT_TAKEN = "earlyprintk"
 _HWMOD, _HWMOD_DEPTH = "omap_hwmod_init", 1  # arch/arm/mach-omap2: called by *_hwmod_init()
@@ -144,8 +147,15 @@ def _filled(cls: type, like: object, measured: Facts, source: str) -> Facts:
 
 
 def _unmodelled(evidence: Evidence) -> Iterator[str]:
-    """Options that make a kernel of another kind."""
-    symbols = evidence.image.symbols
+    """Options and versions that make a kernel of another kind."""
+    image, symbols = evidence.image, evidence.image.symbols
+    text = ".".join(map(str, image.version))
+    if image.version < _OLDEST:
+        yield f"Linux {text}: what memblock was before 5.0"
+    elif image.version > _NEWEST:
+        yield f"Linux {text}: what is newer than 6.12"
+    if image.version < _STATIC_KEYS_LATER and _TOO_EARLY & {*evidence.params.early}:
+        yield f"{' and '.join(sorted(_TOO_EARLY))}: a warning that a static key is set too early"
     if "sparse_init" in symbols:
         yield "CONFIG_SPARSEMEM: the memory map is in pieces"
     if "pcpu_embed_first_chunk" not in symbols:

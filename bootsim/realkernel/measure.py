@@ -76,7 +76,8 @@ def layout(evidence: Evidence) -> Facts:
     if limit is not None:
         lowmem = limit - evidence.wide.boot.placement.phys_offset
         size = base.vmalloc_end - base.vmalloc_offset - image.page_offset - lowmem
-        facts["vmalloc_size"] = Fact(size, f"[run] lowmem ended at {limit:#x}")
+        if size > 0:
+            facts["vmalloc_size"] = Fact(size, f"[run] lowmem ended at {limit:#x}")
     return facts
 
 

@@ -18,6 +18,7 @@ _HEAD = """\
 #   [image]    read in the kernel's image
 #   [run]      observed where that kernel ran unmodified
 #   [linux]    fixed by Linux's source
+#   [version]  as that version of Linux does, by its source
 #   [chosen]   placed where it contradicts nothing: where it lies changes no decision
 #   [assumed]  not measured: as in the profile that is named
 """

@@ -19,7 +19,7 @@ from bootsim.kernel.libfdt import Fdt
 from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage
-from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage
+from bootsim.trace import Event, MemblockAlloc, MemblockRange, Printk, Stage
 
 FREES = ("memblock_free", "memblock_phys_free")  # the latter since 5.16
 LOG_BUF_LEN = 4 << 20  # bytes; more than any kernel's own (CONFIG_LOG_BUF_SHIFT is 25 at most)
@@ -29,7 +29,10 @@ _RAM_BASE, _RAM_SIZE = 0x60000000, 0x90000000
 CPUS = 40  # include/linux/threads.h and arch/arm/Kconfig: at most 32
 SMALL_REGIONS = 100  # drivers/of/of_reserved_mem.c: 64 up to 6.6
 POOLS = 24  # CONFIG_CMA_AREAS is 7 or 19 unless someone wants otherwise
-SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000  # the first is no-map
+_SMALL_BASE, _SMALL_SIZE, _SMALL_STEP = 0x80000000, 0x1000, 0x10000
+NO_MAP = _SMALL_BASE  # the first small region
+_TWO_REGIONS = _SMALL_BASE + 2 * _SMALL_STEP
+REFUSED = _SMALL_BASE + _SMALL_STEP  # the second: no-map, and a pool that no one takes
 # As large and aligned as any kernel's largest block (MAX_ORDER 13).
 _POOL_BASE, _POOL_SIZE = 0x90000000, 0x1000000
 LOWMEM_POOL = 0x70000000  # the first pool: in lowmem, where it may be mapped by pages
@@ -94,9 +97,8 @@ class Trial:
         for number, event in enumerate(self.boot.trace):
             if isinstance(event, Stage):
                 stage = event.name
-            elif isinstance(event, MemblockRange) and event.function == "memblock_reserve":
-                if event.base == base:
-                    return number, stage
+            elif _reserves(event) == base:
+                return number, stage
         return -1, None
 
     def allocs_after(self, line: str) -> list[MemblockAlloc]:
@@ -140,6 +142,13 @@ class Trial:
             inside = inside or line == first
 
 
+def _reserves(event: Event) -> int | None:
+    """Where memblock_reserve() is told to begin, if that is what it is."""
+    if isinstance(event, MemblockRange) and event.function == "memblock_reserve":
+        return event.base
+    return None
+
+
 def run_trials(image: KernelImage, dtb: bytes | None = None) -> tuple[Trial, Trial]:
     """The two boots; `dtb` is a board to take instead of the built-in one.
 
@@ -171,8 +180,8 @@ def wide_tree() -> Tree:
     parent = "/reserved-memory"
     pools = range(_POOL_BASE, _POOL_BASE + (POOLS - 1) * _POOL_SIZE, _POOL_SIZE)
     regions = [_node(parent, f"pool@{at:x}", _pool(at)) for at in (LOWMEM_POOL, *pools)] + [
-        _node(parent, f"small@{at:x}", {"reg": _cells(at, _SMALL_SIZE)} | _no_map(at))
-        for at in range(SMALL_BASE, SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
+        _node(parent, f"small@{at:x}", _small(at))
+        for at in range(_SMALL_BASE, _SMALL_BASE + SMALL_REGIONS * _SMALL_STEP, _SMALL_STEP)
     ]
     memory = {"device_type": b"memory\0", "reg": _cells(_RAM_BASE, _RAM_SIZE)}
     children = (
@@ -185,8 +194,15 @@ def wide_tree() -> Tree:
     return Tree("made-up board", Node("/", "/", root, children), (MEMRESERVE,))
 
 
-def _no_map(base: int) -> dict[str, bytes]:
-    return {"no-map": b""} if base == SMALL_BASE else {}
+def _small(base: int) -> dict[str, bytes]:
+    properties = {"reg": _cells(base, _SMALL_SIZE)}
+    if base == _TWO_REGIONS:
+        properties["reg"] += _cells(base + _SMALL_SIZE, _SMALL_SIZE)
+    if base in (NO_MAP, REFUSED):
+        properties["no-map"] = b""
+    if base == REFUSED:
+        properties |= {"compatible": b"shared-dma-pool\0", "reusable": b""}
+    return properties
 
 
 def _pool(base: int) -> dict[str, bytes]:
