@@ -8,6 +8,7 @@ import re
 import struct
 from dataclasses import fields, replace
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,7 +30,9 @@ from bootsim.realkernel.make_profile import (
 from bootsim.realkernel.profile_text import Fact, ProfileParts, profile_text
 from bootsim.realkernel.symbols import Symbols
 from bootsim.realkernel.tables import boot_params, has_earlycon, machines
+from bootsim.realkernel.trials import Trial, run_trials
 from bootsim.simulate import Boot
+from bootsim.trace import Event, MemblockAlloc, MemblockRange, Printk, Trace
 from tests.requirements import need_directory, need_kernel
 
 DATA = Path(__file__).parent / "data" / "made_profiles"
@@ -295,6 +298,63 @@ def test_kernel_with_lpae_is_refused() -> None:
 def test_image_without_memblock_is_refused() -> None:
     with pytest.raises(BootsimError, match="crafted: no struct memblock"):
         make_profile(Crafted().image())
+
+
+class Garbled(RealBoot):
+    """A boot of whose log and events some are lost, cut short, or have other numbers."""
+
+    def __init__(self, real: RealBoot, random: Random) -> None:
+        self.__dict__.update(real.__dict__)
+        rate = random.choice((0.003, 0.02, 0.1, 0.5))
+        self.trace = Trace()
+        for event in real.trace:
+            garbled = _garbled(event, random) if random.random() < rate else event
+            if garbled is not None:
+                self.trace.emit(garbled)
+
+    @property
+    def log(self) -> list[str]:
+        said = (event.text for event in self.trace if isinstance(event, Printk))
+        return [line for text in said for line in text.split("\n")]
+
+
+def _garbled(event: Event, random: Random) -> Event | None:
+    number = random.choice((0, 1, 4, random.randrange(1 << 20), random.randrange(1 << 32)))
+    match event:
+        case Printk(level, text):
+            kind = random.randrange(3)
+            if kind == 0:
+                return Printk(level, text[: random.randrange(len(text) + 1)])
+            if kind == 1:
+                return Printk(level, re.sub(r"\b\d+", str(number), text))
+        case MemblockAlloc():
+            changed: dict[str, Any] = {random.choice(("size", "align", "nid")): number}
+            return replace(event, **changed)
+        case MemblockRange():
+            return replace(event, base=number)
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_a_kernel_says(
+    seed: int, vexpress_image: KernelImage, trials: tuple[Trial, Trial], monkeypatch: Any
+) -> None:
+    """A profile comes of it, or one line that says why not."""
+    random = Random(seed)
+    garbled = tuple(replace(trial, boot=Garbled(trial.boot, random)) for trial in trials)
+    monkeypatch.setattr("bootsim.realkernel.make_profile.run_trials", lambda *_: garbled)
+    try:
+        made = make_profile(vexpress_image)
+    except BootsimError as error:
+        assert "\n" not in str(error)
+    else:
+        assert made.profile.banner == vexpress_image.banner
+
+
+@pytest.fixture(scope="module")
+def trials(vexpress_image: KernelImage) -> tuple[Trial, Trial]:
+    return run_trials(vexpress_image)
 
 
 # Tables, in images that are made up.
