@@ -121,8 +121,8 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
     entry = 4 * (kernel.vars.dt_root_addr_cells + kernel.vars.dt_root_size_cells)
     if reg and len(reg) % entry:
         kernel.pr_err(
-            f"{_scan_prefix(kernel)}Reserved memory: invalid reg property in '{node.name}', skipping"
-            " node."
+            f"{_scan_prefix(kernel)}Reserved memory: invalid reg property in '{node.name}',"
+            " skipping node."
         )
         return -EINVAL
     level = KERN_INFO if _says_less(kernel) else KERN_ERR
@@ -199,8 +199,8 @@ def fdt_scan_reserved_mem_reg_nodes(kernel: Kernel) -> None:
             continue
         if len(reg) > entry and kernel.profile.features.says_ignored_regions:
             kernel.pr_warn(
-                f"{_PREFIX}fdt_scan_reserved_mem_reg_nodes() ignores {len(reg) // entry - 1} regions"
-                f" in node '{node.name}'"
+                f"{_PREFIX}fdt_scan_reserved_mem_reg_nodes() ignores {len(reg) // entry - 1}"
+                f" regions in node '{node.name}'"
             )
         base, size = next(iter(reg_entries(kernel, reg)), (0, 0))
         if size & U32_MASK:
