@@ -18,7 +18,9 @@ _COLOURS = {
     "I": "green",
     "C": "cyan",
     "M": "blue",
+    "T": "bright_yellow",
     "R": "bright_black",
+    "X": "white",
 }
 
 

@@ -14,12 +14,11 @@ from itertools import takewhile, zip_longest
 from typing import Any
 
 from bootsim.dmesg.words import reserves_for_an_allocator
-from bootsim.kernel.memblock_features import MemblockFeatures
-from bootsim.kernel.memblock_log import format_event
 from bootsim.kernel.memblock_type import Region
 from bootsim.sources import MemblockEvent, Source, Tables
 from bootsim.trace import MemblockAlloc, MemblockRange, MemblockResize
 from bootsim.views import View, size_text
+from bootsim.views.event_text import event_text
 
 _SHOWN = 8  # differences of a part, unless all are asked for
 _OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
@@ -180,7 +179,7 @@ def _events(a: Source, b: Source) -> Part:
         for source in (a, b)
     ]
     part.total = max(map(len, sides))
-    requests = [[_request(event) for event in side] for side in sides]
+    requests = [[request_of(event) for event in side] for side in sides]
     matcher = SequenceMatcher(None, requests[0], requests[1], autojunk=False)
     followers = 0
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
@@ -188,7 +187,7 @@ def _events(a: Source, b: Source) -> Part:
         if tag != "equal":
             _close(part, followers)
             followers = 0
-            part.differences += _pairs(map(_event, ours), map(_event, theirs))
+            part.differences += _pairs(map(event_text, ours), map(event_text, theirs))
             continue
         for one, other in zip(ours, theirs, strict=True):
             if _place(one) == _place(other):
@@ -196,7 +195,7 @@ def _events(a: Source, b: Source) -> Part:
             elif part.differences:
                 followers += 1
             else:
-                part.differences.append(Difference(_event(one), _event(other)))
+                part.differences.append(Difference(event_text(one), event_text(other)))
     _close(part, followers)
     return part
 
@@ -213,7 +212,7 @@ def _memblock_events(source: Source) -> Iterator[MemblockEvent]:
             yield event
 
 
-def _request(event: MemblockEvent) -> tuple[object, ...]:
+def request_of(event: MemblockEvent) -> tuple[object, ...]:
     """What is asked for; where, too, if the caller chose the place."""
     if isinstance(event, MemblockAlloc):
         return event.function, event.size, event.align, event.min_addr, event.max_addr
@@ -286,15 +285,6 @@ def _region(region: Region) -> str:
     last = region.base + region.size - 1
     flags = f" flags {int(region.flags):#x}" if region.flags else ""
     return f"[{region.base:#010x}-{last:#010x}] {size_text(region.size)}{flags}"
-
-
-def _event(event: MemblockEvent) -> str:
-    """The event in the words of Linux 6.1, whether or not it was logged."""
-    text = format_event(replace(event, debug=True), MemblockFeatures.linux_6_1())
-    if text is None and isinstance(event, MemblockRange):
-        last = event.base + event.size - 1
-        text = f"{event.function}: [{event.base:#010x}-{last:#010x}] {event.caller}"
-    return text or str(event)
 
 
 def _to_the_dump(log: Sequence[str]) -> list[str]:

@@ -10,21 +10,13 @@ from bootsim.kernel.memblock_log import debugfs_lines
 from bootsim.machine.disasm import disassemble
 from bootsim.views import View, size_text
 from bootsim.views.booted import Booted
-from bootsim.views.owners import FREE, Owned, owners_of, ownership
+from bootsim.views.categories import CATEGORIES, FREE, category
+from bootsim.views.owners import Owned, owners_of, ownership
 
 Paint = Callable[[str, str], str]
 
 _STRIP_CELLS = 64
 _HEXDUMP_MAX, _DISASM_MAX = 16 << 20, 1 << 16
-_LETTERS = (
-    ("kernel image", "K"),
-    ("swapper_pg_dir", "P"),
-    ("page table", "P"),
-    ("device tree", "D"),
-    ("initrd", "I"),
-    ("CMA", "C"),
-    ("memory map", "M"),
-)
 _FLAGS = ((1, "hotplug"), (2, "mirror"), (4, "nomap"), (8, "driver-managed"))
 
 
@@ -88,11 +80,11 @@ def memory_map(boot: Booted, paint: Paint = lambda _letter, text: text) -> View:
             f"{bank.base:#010x} |{strip}| {bank.end - 1:#010x}"
             f"   {size_text(bank.size)}, {size_text(cell)} a letter"
         )
-    lines.append("           K kernel  P page tables  D device tree  I initrd  C CMA")
-    lines.append("           M memory map  R other reservation  . free")
+    shown = {category(piece) for piece in pieces}
+    lines.append(" " * 11 + "  ".join(f"{c.letter} {c.title}" for c in CATEGORIES if c in shown))
     lines.append("")
     for piece in pieces:
-        mark = _piece_letter(piece.owner)
+        mark = category(piece).letter
         lines.append(
             f"{piece.base:#010x}-{piece.end - 1:#010x} {size_text(piece.size):>10}"
             f"  {paint(mark, mark)} {piece.owner}"
@@ -181,15 +173,9 @@ def _letter(pieces: list[Owned], base: int, end: int) -> str:
     for piece in pieces:
         overlap = min(piece.end, end) - max(piece.base, base)
         if overlap > 0:
-            letter = _piece_letter(piece.owner)
+            letter = category(piece).letter
             shares[letter] = shares.get(letter, 0) + overlap
-    owned = {letter: size for letter, size in shares.items() if letter != "."}
+    owned = {letter: size for letter, size in shares.items() if letter != FREE.letter}
     if owned:
         return max(owned, key=lambda letter: owned[letter])
-    return "."
-
-
-def _piece_letter(owner: str) -> str:
-    if owner == FREE:
-        return "."
-    return next((letter for start, letter in _LETTERS if owner.startswith(start)), "R")
+    return FREE.letter

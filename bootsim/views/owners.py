@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import pairwise
 
+from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.kernel.memblock_type import Region
+from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.machine.memory import Range
-from bootsim.trace import MemblockRange, Use
+from bootsim.trace import Event, MemblockRange, PageAlloc, PageFree, Use
 from bootsim.views.booted import Booted
 
 FREE = "free"
+NOT_MEMORY = "not memory"
+_FREES = frozenset({"memblock_free", "memblock_phys_free"})
+
+
+class State(IntEnum):
+    """What RAM is to Linux."""
+
+    FREE = 0
+    RESERVED = 1
+    NOMAP = 2  # memory that is not mapped: not Linux's
+    ABSENT = 3  # in a bank, and not among memblock's memory: not yet, or no more
+    GIVEN = 4  # with the page allocator
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,44 +37,112 @@ class Owned:
     base: int
     end: int
     owner: str
-    reserved: bool
+    state: State
 
     @property
     def size(self) -> int:
         return self.end - self.base
 
+    @property
+    def reserved(self) -> bool:
+        return self.state == State.RESERVED
+
+
+class Ownership:
+    """Who owns what, kept up as the events of a boot come."""
+
+    def __init__(self, banks: Iterable[Range]) -> None:
+        """`banks` are the machine's RAM."""
+        self._banks = sorted(banks, key=lambda bank: bank.base)
+        self._named = _Layer()  # what the kernel has named
+        self._requested = _Layer()  # and what has no name yet, by who asked
+        self._given = _Layer()
+
+    def see(self, event: Event) -> bool:
+        """`event` has happened; whether it can have changed an owner."""
+        if isinstance(event, Use):
+            self._named.paint(event.base, event.base + event.size, event.what)
+        elif isinstance(event, MemblockRange):
+            self._see_range(event)
+        elif isinstance(event, PageFree | PageAlloc):
+            base, end = event.pfn << PAGE_SHIFT, event.pfn + (1 << event.order) << PAGE_SHIFT
+            self._given.paint(base, end, "given" if isinstance(event, PageFree) else "")
+        else:
+            return False
+        return True
+
+    def give(self, base: int, end: int) -> None:
+        """[base, end) is with the page allocator."""
+        self._given.paint(base, end, "given")
+
+    def _see_range(self, event: MemblockRange) -> None:
+        base, end = event.base, event.base + event.size
+        if event.function in _FREES:
+            self._named.paint(base, end, "")
+            self._requested.paint(base, end, "")
+        elif event.function == "memblock_reserve":
+            self._requested.paint(base, end, f"reserved by {event.caller}()")
+        elif event.function == "memblock_remove":
+            self._requested.paint(base, end, f"removed by {event.caller}()")
+
+    def pieces(self, memory: Iterable[Region], reserved: Iterable[Region]) -> list[Owned]:
+        """All RAM in address order, cut where the owner changes; memblock's tables are as given."""
+        known, kept = _Layer(), _Layer()
+        for region in memory:
+            nomap = region.flags & MemblockFlags.NOMAP
+            known.paint(region.base, region.base + region.size, "nomap" if nomap else "memory")
+        for region in reserved:
+            kept.paint(region.base, region.base + region.size, "reserved")
+        layers = (self._named, self._requested, self._given, known, kept)
+        edges = {edge for layer in layers for edge in layer.edges}
+        pieces: list[Owned] = []
+        for bank in self._banks:
+            inside = sorted({bank.base, bank.end, *(e for e in edges if bank.base < e < bank.end)})
+            for base, end in pairwise(inside):
+                state = _state(kept.at(base), known.at(base), self._given.at(base))
+                owner = self._owner(base, state)
+                last = pieces[-1] if pieces else None
+                if last and (last.end, last.owner, last.state) == (base, owner, state):
+                    base = pieces.pop().base
+                pieces.append(Owned(base, end, owner, state))
+        return pieces
+
+    def _owner(self, base: int, state: State) -> str:
+        if state in (State.FREE, State.GIVEN):
+            return FREE
+        default = NOT_MEMORY if state == State.ABSENT else "reserved"
+        return self._named.at(base) or self._requested.at(base) or default
+
+
+class _Layer:
+    """A value for each address, "" at first: the last that was painted there."""
+
+    def __init__(self) -> None:
+        self.edges = [0]  # where a value begins
+        self._values = [""]
+
+    def paint(self, base: int, end: int, value: str) -> None:
+        if base >= end:
+            return
+        after = self.at(end)
+        first, last = bisect_left(self.edges, base), bisect_right(self.edges, end)
+        self.edges[first:last] = [base, end]
+        self._values[first:last] = [value, after]
+
+    def at(self, address: int) -> str:
+        return self._values[bisect_right(self.edges, address) - 1]
+
 
 def ownership(boot: Booted) -> list[Owned]:
-    """All RAM of the machine in address order, cut where the owner changes."""
-    boundaries = {edge for bank in boot.memory.banks for edge in (bank.base, bank.end)}
-    named = [
-        (Range(event.base, event.size), event.what)
-        for event in boot.trace
-        if isinstance(event, Use)
-    ]
-    reserved = _reserved(boot)
-    requested = list(_requested(boot))
-    for base, end in reserved:
-        boundaries.update((base, end))
-    for range_, _ in (*named, *requested):
-        boundaries.update((range_.base, range_.end))
-    edges = sorted(boundaries)
-    pieces: list[Owned] = []
-    for base, end in pairwise(edges):
-        if not boot.memory.contains(base, end - base):
-            continue
-        is_reserved = any(low <= base and end <= high for low, high in reserved)
-        owner = FREE
-        if is_reserved:
-            owner = next(
-                (n for r, n in reversed(named) if r.base <= base and end <= r.end), ""
-            ) or next(
-                (n for r, n in reversed(requested) if r.base <= base and end <= r.end), "reserved"
-            )
-        if pieces and pieces[-1].end == base and pieces[-1].owner == owner:
-            base = pieces.pop().base
-        pieces.append(Owned(base, end, owner, is_reserved))
-    return pieces
+    """All RAM of the machine in address order, cut where the owner changes.
+
+    What is free is free, whoever has it: pages that were given away are not told apart.
+    """
+    owners = Ownership(boot.memory.banks)
+    for event in boot.trace:
+        if not isinstance(event, PageFree | PageAlloc):
+            owners.see(event)
+    return owners.pieces(boot.memblock.memory, boot.memblock.reserved)
 
 
 def owners_of(boot: Booted, base: int, end: int) -> list[str]:
@@ -66,12 +151,11 @@ def owners_of(boot: Booted, base: int, end: int) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _reserved(boot: Booted) -> list[tuple[int, int]]:
-    return [(r.base, r.base + r.size) for r in boot.memblock.reserved if r.size]
-
-
-def _requested(boot: Booted) -> Iterator[tuple[Range, str]]:
-    """What was reserved, and by which function, in the order of the boot."""
-    for event in boot.trace:
-        if isinstance(event, MemblockRange) and event.function == "memblock_reserve":
-            yield Range(event.base, event.size), f"reserved by {event.caller}()"
+def _state(kept: str, known: str, given: str) -> State:
+    if given:
+        return State.GIVEN
+    if not known:
+        return State.ABSENT
+    if known == "nomap":
+        return State.NOMAP
+    return State.RESERVED if kept else State.FREE

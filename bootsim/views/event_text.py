@@ -1,0 +1,62 @@
+"""Events of a boot in words: in the kernel's where it has some, whether or not it logged them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bootsim.kernel.memblock_features import MemblockFeatures
+from bootsim.kernel.memblock_log import format_event
+from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.trace import (
+    CreateMapping,
+    Event,
+    MemblockAlloc,
+    MemblockFailure,
+    MemblockRange,
+    MemblockResize,
+    Note,
+    PageAlloc,
+    PageFree,
+    Printk,
+    Stage,
+    Use,
+)
+from bootsim.views import size_text
+
+
+def event_text(event: Event, features: MemblockFeatures | None = None) -> str:
+    """`event` in one line; of a log record, its text. Without `features`, Linux 6.1's words."""
+    match event:
+        case Stage(name):
+            return f"{name}() is done"
+        case Printk(text=text) | Note(text):
+            return text
+        case MemblockFailure(function=function, errno=errno):
+            return f"{function} failed: {errno}"
+        case Use(base, size, what):
+            return f"{_span(base, size)} is {what}"
+        case CreateMapping(virt, phys, size, type_):
+            return f"mapped {_span(virt, size)} to {phys:#010x}, {type_}"
+        case PageFree(pfn, order, zone):
+            return f"{_pages(pfn, order)} come to zone {zone}"
+        case PageAlloc(pfn, order, zone, caller):
+            return f"{_pages(pfn, order)} of zone {zone} go to {caller}()"
+        case MemblockRange() | MemblockAlloc() | MemblockResize():
+            logged = replace(event, debug=True)
+            text = format_event(logged, features or MemblockFeatures.linux_6_1())
+            return text or _unlogged(event)
+    raise AssertionError(f"an event of a new kind: {event!r}")
+
+
+def _unlogged(event: Event) -> str:
+    if isinstance(event, MemblockRange):
+        return f"{event.function}: {_span(event.base, event.size)} {event.caller}"
+    return str(event)
+
+
+def _span(base: int, size: int) -> str:
+    return f"[{base:#010x}-{base + size - 1:#010x}]"
+
+
+def _pages(pfn: int, order: int) -> str:
+    return f"{size_text(PAGE_SIZE << order)} at pfn {pfn:#x}"
