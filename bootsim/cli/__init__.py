@@ -14,6 +14,7 @@ from bootsim import __version__
 from bootsim.cli.boot import boot, replay, stages
 from bootsim.cli.inspect import inspect
 from bootsim.cli.kernel import compare, kernel
+from bootsim.cli.report import report
 from bootsim.cli.selftest import selftest, symbols
 from bootsim.errors import BootsimError
 
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for _command in (boot, replay, inspect, kernel, compare, stages, symbols, selftest):
+for _command in (boot, replay, inspect, report, kernel, compare, stages, symbols, selftest):
     cli.add_command(_command)
 
 

@@ -30,16 +30,12 @@ def run_boot(
     """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
     from bootsim.simulate import Boot
 
-    at: str | None = options["at"]
     if options["ram_fill"] and sys.stderr.isatty():
         click.echo("bootsim: filling RAM", err=True)
     machine = Boot(
         **board_of(options),
-        profile=profile or profile_of(options),
+        **boot_options(options, profile or profile_of(options)),
         drivers=drivers or (),
-        until=event_or_stage(at),
-        bad_ram=[_bad_cell(text) for text in options["bad_ram"]],
-        progress=Progress() if sys.stderr.isatty() else lambda _text: None,
     )
     try:
         machine.run()
@@ -101,6 +97,16 @@ def board_of(options: dict[str, Any]) -> dict[str, Any]:
     board = {name: options[name] for name in names}
     ram = [_ram_bank(text) for text in options["ram"]]
     return board | {"cmdline": options["append"], "ram": ram or None}
+
+
+def boot_options(options: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """What the options say of the model's boot, beyond the board, as Boot takes it."""
+    return {
+        "profile": profile,
+        "until": event_or_stage(options["at"]),
+        "bad_ram": [_bad_cell(text) for text in options["bad_ram"]],
+        "progress": Progress() if sys.stderr.isatty() else lambda _text: None,
+    }
 
 
 def run_either(options: dict[str, Any]) -> Booted:

@@ -213,7 +213,7 @@ def _memblock_events(source: Source) -> Iterator[MemblockEvent]:
 
 
 def request_of(event: MemblockEvent) -> tuple[object, ...]:
-    """What is asked for; where, too, if the caller chose the place."""
+    """A key of what is asked for; where, too, if the caller chose the place."""
     if isinstance(event, MemblockAlloc):
         return event.function, event.size, event.align, event.min_addr, event.max_addr
     if isinstance(event, MemblockResize):
@@ -245,7 +245,7 @@ def view(comparison: Comparison, *, everything: bool = False) -> View:
         left = len(part.differences) - len(shown)
         if left:
             lines.append(f"    ... and {left} more: --all shows them")
-    return View(_data(comparison), lines)
+    return View(comparison_data(comparison), lines)
 
 
 def _verdict(part: Part) -> str:
@@ -260,7 +260,8 @@ def _amount(part: Part) -> str:
     return f"{part.same} of {part.total}" if part.total > 1 else ""
 
 
-def _data(comparison: Comparison) -> dict[str, Any]:
+def comparison_data(comparison: Comparison) -> dict[str, Any]:
+    """All of the comparison, JSON-ready."""
     return {
         "a": comparison.a,
         "b": comparison.b,

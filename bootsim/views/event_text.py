@@ -43,8 +43,8 @@ def event_text(event: Event, features: MemblockFeatures | None = None) -> str:
             return f"{_pages(pfn, order)} of zone {zone} go to {caller}()"
         case MemblockRange() | MemblockAlloc() | MemblockResize():
             logged = replace(event, debug=True)
-            text = format_event(logged, features or MemblockFeatures.linux_6_1())
-            return text or _unlogged(event)
+            line = format_event(logged, features or MemblockFeatures.linux_6_1())
+            return line or _unlogged(event)
     raise AssertionError(f"an event of a new kind: {event!r}")
 
 

@@ -8,7 +8,7 @@ inlined), the end differs from the boot's own tables, and the history says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bootsim.dmesg.state import apply, new_memblock
 from bootsim.kernel.memblock_features import MemblockFeatures
@@ -93,13 +93,13 @@ def history(
         moments.append(Moment(first, last, stage, tables, rooms, pieces))
     unseen = _difference(tables, final)
     given = list(given)
+    given = tuple(given)
     if moments and (unseen or given):
-        for start, end in given:
-            owners.give(start << PAGE_SHIFT, end << PAGE_SHIFT)
+        for pfn, end_pfn in given:
+            owners.give(pfn << PAGE_SHIFT, end_pfn << PAGE_SHIFT)
         at_end = final or tables
         pieces = tuple(owners.pieces(at_end.memory, at_end.reserved))
-        end = moments[-1]
-        moments[-1] = Moment(end.first, end.last, end.stage, at_end, rooms, pieces)
+        moments[-1] = replace(moments[-1], tables=at_end, pieces=pieces)
     return History(tuple(moments), unseen)
 
 

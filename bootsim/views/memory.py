@@ -28,7 +28,7 @@ def regions(boot: Booted) -> View:
         entries: list[dict[str, Any]] = []
         lines.append(f"{name}: {table.cnt} of {table.max} regions, {size_text(table.total_size)}")
         for index, region in enumerate(table):
-            flags = [text for bit, text in _FLAGS if region.flags & bit]
+            flags = flag_names(region.flags)
             owned = name == "reserved" and region.size
             owners = owners_of(boot, region.base, region.end) if owned else []
             entries.append(
@@ -44,6 +44,11 @@ def regions(boot: Booted) -> View:
             "regions": entries,
         }
     return View(data, lines)
+
+
+def flag_names(flags: int) -> list[str]:
+    """The names of a region's flags."""
+    return [text for bit, text in _FLAGS if flags & bit]
 
 
 def debugfs(boot: Booted, table: str | None = None) -> View:

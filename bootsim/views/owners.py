@@ -133,12 +133,17 @@ class _Layer:
         return self._values[bisect_right(self.edges, address) - 1]
 
 
+def ram_of(boot: Booted) -> list[Range]:
+    """The machine's RAM, bank by bank."""
+    return [Range(bank.base, bank.size) for bank in boot.memory.banks]
+
+
 def ownership(boot: Booted) -> list[Owned]:
     """All RAM of the machine in address order, cut where the owner changes.
 
     What is free is free, whoever has it: pages that were given away are not told apart.
     """
-    owners = Ownership(boot.memory.banks)
+    owners = Ownership(ram_of(boot))
     for event in boot.trace:
         if not isinstance(event, PageFree | PageAlloc):
             owners.see(event)

@@ -1,0 +1,155 @@
+"""bootsim report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from bootsim.cli.options import FILE, inspect_options
+from bootsim.cli.printing import print_view
+from bootsim.cli.running import board_of, boot_options, kernel_image, print_notes, profile_of
+from bootsim.errors import KernelPanic, MachineFault
+
+if TYPE_CHECKING:
+    from bootsim.dmesg import LoggedBoot
+    from bootsim.kernel.profile import Profile
+    from bootsim.realkernel.image import KernelImage
+    from bootsim.views.report import Side
+
+MODEL = "model"
+
+
+@click.command()
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE.html")
+@click.option(
+    "--against",
+    metavar="model|FILE",
+    help="A second boot beside the first: `model`, a real kernel's file, or a recorded log.",
+)
+@click.option(
+    "--against-append", metavar="ARGS", help="The second boot's command line; or all it differs in."
+)
+@click.option("--title", help="The report's title; by default the board's name.")
+@inspect_options
+def report(
+    output: Path,
+    against: str | None,
+    against_append: str | None,
+    title: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write a boot as one HTML file: the map of RAM, with a slider through the boot.
+
+    The file needs nothing else, and no network. It has the picture at two scales, memblock's tables
+    and the owner of each address at each event, the zones at the handover, and the log. A boot that
+    dies is shown as far as it came; the exit status is 1 then.
+
+    \b
+    bootsim report -o report.html --dtb board.dtb
+    bootsim report -o report.html --dtb board.dtb --kernel vmlinuz --against model
+    bootsim report -o report.html --append mem=512M --against-append mem=256M
+    bootsim report -o report.html --dtb board.dtb --against board.log
+    """
+    from bootsim.views import View
+    from bootsim.views.report import page
+
+    explicit = click.get_current_context().get_parameter_source("profile")
+    sides = _sides(options, against, against_append, explicit == ParameterSource.COMMANDLINE)
+    board = next((value for name, value in sides[0].facts if name == "Board"), sides[0].name)
+    content = page(sides, title or board).encode("utf-8", "replace")
+    output.write_bytes(content)
+    told = [
+        {"name": side.name, "died": side.died, "events": len(side.trace), "remarks": side.remarks}
+        for side in sides
+    ]
+    for side in sides:
+        print_notes(side.remarks)
+    lines = [f"{output}: {len(content) / 1024:.0f} KiB: " + ", ".join(s.name for s in sides)]
+    print_view(View({"file": str(output), "bytes": len(content), "boots": told}, lines), as_json)
+    dead = [side.died for side in sides if side.died]
+    if dead:
+        raise KernelPanic(dead[0])
+
+
+def _sides(
+    options: dict[str, Any], against: str | None, append: str | None, profile_given: bool
+) -> list[Side]:
+    """The boot asked for, and the one beside it, run on one machine."""
+    from bootsim import sources
+
+    first: KernelImage | LoggedBoot | None = kernel_image(options) if options["kernel"] else None
+    opened: list[KernelImage | LoggedBoot | None] = [first]
+    lines = [options["append"]]
+    if against is not None or append is not None:
+        second = first
+        if against is not None:
+            symbols = {name: options[name] for name in ("system_map", "vmlinux")}
+            second = None if against == MODEL else sources.open_source(Path(against), **symbols)
+        opened.append(second)
+        lines.append(options["append"] if append is None else append)
+    others = [boot for boot in opened if boot is not None]
+    profile = sources.profile_of(others[0]) if others and not profile_given else profile_of(options)
+    for other in others:
+        line = getattr(other, "command_line", None)
+        lines = [line if given is None else given for given in lines]
+    board = board_of(options)
+    done: dict[int, Side] = {}
+    # The model last: kernels tell where the boot loader puts things for them.
+    for place, boot in sorted(enumerate(opened), key=lambda side: side[1] is None):
+        board["cmdline"] = lines[place]
+        done[place] = _side(boot, board, options, profile)
+    made = [done[place] for place in range(len(opened))]
+    if append is not None and against is None:
+        shown = [
+            f"{side.name}, {line or 'the tree’s command line'}"
+            for side, line in zip(made, lines, strict=True)
+        ]
+        made = [
+            replace(side, name=name, source=replace(side.source, name=name))
+            for side, name in zip(made, shown, strict=True)
+        ]
+    return made
+
+
+def _side(
+    boot: KernelImage | LoggedBoot | None,
+    board: dict[str, Any],
+    options: dict[str, Any],
+    profile: Profile,
+) -> Side:
+    """One boot, run; a kernel's puts into `board` where its boot loader has placed things."""
+    from bootsim import sources
+    from bootsim.dmesg import LoggedBoot, replay
+    from bootsim.realkernel.boot import RealBoot
+    from bootsim.simulate import Boot
+    from bootsim.views.report import kernel_side, log_side, model_side
+
+    if isinstance(boot, LoggedBoot):
+        dtb = _blob(options)
+        return log_side(replay(boot, dtb=dtb), sources.log_source(boot))
+    if boot is not None:
+        real = RealBoot(boot, timeout=options["timeout"], **board)
+        source = sources.kernel_source(real)
+        board.update(real.placed())
+        return kernel_side(real, source)
+    model = Boot(**board, **boot_options(options, profile))
+    died = None
+    try:
+        model.run()
+    except (KernelPanic, MachineFault) as death:
+        if model.kernel is None:
+            raise
+        died = str(death)
+    return model_side(model, died=died)
+
+
+def _blob(options: dict[str, Any]) -> bytes | None:
+    from bootsim.inputs import read_tree
+
+    given = options["dtb"] or options["dts"]
+    return read_tree(options["dtb"], options["dts"])[0] if given else None
