@@ -106,7 +106,7 @@ def _sides(
     made = [done[place] for place in range(len(opened))]
     if append is not None and against is None:
         shown = [
-            f"{side.name}, {line or 'the tree’s command line'}"
+            f"{side.name}, {line or 'its own command line'}"
             for side, line in zip(made, lines, strict=True)
         ]
         made = [

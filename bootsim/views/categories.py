@@ -32,12 +32,12 @@ INITRD = Category("I", "initrd", "#009e73", "#2fbf95", ("initrd",))
 CMA = Category("C", "CMA", "#3fa3dc", "#6cc0ee", ("CMA",))
 MEMORY_MAP = Category("M", "memory map", "#0a63a8", "#4d92d6", ("memory map",))
 TREE = Category(
-    "T", "reserved by the tree", "#8c4a2f", "#c08a72", ("/reserved-memory", "/memreserve")
+    "T", "reserved by the tree", "#5a3fb5", "#a294f2", ("/reserved-memory", "/memreserve")
 )
-RESERVED = Category("R", "other reservation", "#7a8190", "#979eac")
+RESERVED = Category("R", "other reservation", "#7a8190", "#7f8896")
 NOT_LINUX = Category("X", "not Linux's", "#3b3f4a", "#c9ced8")
 FREE = Category(".", "free", "#e4e9ee", "#2c343f")
-GIVEN = Category("b", "with the buddy allocator", "#cfe6d4", "#24483a")
+GIVEN = Category("b", "free, handed over", "#cfe6d4", "#24483a")
 
 CATEGORIES = (
     *(KERNEL, PAGE_TABLES, DEVICE_TREE, INITRD, CMA, MEMORY_MAP, TREE),
@@ -55,3 +55,14 @@ def category(piece: Owned) -> Category:
         case State.ABSENT | State.NOMAP:
             return NOT_LINUX
     return next((c for c in CATEGORIES if piece.owner.startswith(c.owners)), RESERVED)
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever reads better on `colour` (WCAG 2.1, relative luminance)."""
+    red, green, blue = (_linear(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4

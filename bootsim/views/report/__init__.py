@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootsim import __version__
-from bootsim.views.categories import CATEGORIES
+from bootsim.views.categories import CATEGORIES, ink_on
 from bootsim.views.report.data import report_data
 from bootsim.views.report.side import Side, Table, kernel_side, log_side, model_side
 
@@ -63,9 +63,13 @@ def _hash(content: str) -> str:
 
 def _palette() -> str:
     """The categories' colours, as variables for both themes."""
-    light = "".join(f"--c{n}:{c.light};" for n, c in enumerate(CATEGORIES))
-    dark = "".join(f"--c{n}:{c.dark};" for n, c in enumerate(CATEGORIES))
-    classes = "".join(f".c{n}{{--c:var(--c{n})}}" for n in range(len(CATEGORIES)))
+    light, dark = (
+        "".join(f"--c{n}:{colour};--on{n}:{ink_on(colour)};" for n, colour in enumerate(colours))
+        for colours in ([c.light for c in CATEGORIES], [c.dark for c in CATEGORIES])
+    )
+    classes = "".join(
+        f".c{n}{{--c:var(--c{n});--on:var(--on{n})}}" for n in range(len(CATEGORIES))
+    )
     return (
         f":root{{{light}}}\n"
         f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"

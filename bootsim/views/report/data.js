@@ -3,6 +3,12 @@
 const PAGE = 4096;
 const data = JSON.parse(document.getElementById("data").textContent);
 
+const categories = data.categories;
+const kindOf = (letter) => categories.findIndex((category) => category.letter === letter);
+const FREE = kindOf("."), GIVEN = kindOf("b"), NOT_LINUX = kindOf("X");
+const NOT_GIVEN = "free, and not handed over";
+const isFree = (piece) => piece.kind === FREE || piece.kind === GIVEN;
+
 // Each state by its moment: a splice makes it of the one before, or it is the same.
 function unpack(splices, count, row) {
   const states = [];
@@ -37,6 +43,7 @@ function unpackSide(side, number) {
     reserved: unpack(side.reserved, count, region),
     pieces: unpack(side.pieces, count, piece),
   };
+  nameRests(states.pieces);
   const momentOf = new Array(events.length).fill(0);
   moments.forEach((moment, index) => momentOf.fill(index, moment.first, moment.last + 1));
   const changes = moments.map((_, index) => index).filter((index) =>
@@ -48,11 +55,16 @@ function unpackSide(side, number) {
   return { ...side, number, events, moments, ...states, momentOf, changes, blocks };
 }
 
+// Once pages are handed over, what is free and was not is worth a name of its own.
+function nameRests(states) {
+  for (const pieces of new Set(states)) {
+    if (!pieces.some((piece) => piece.kind === GIVEN)) continue;
+    for (const [index, piece] of pieces.entries())
+      if (piece.kind === FREE) pieces[index] = { ...piece, owner: NOT_GIVEN };
+  }
+}
+
 const sides = data.sides.map(unpackSide);
-const categories = data.categories;
-const kindOf = (letter) => categories.findIndex((category) => category.letter === letter);
-const FREE = kindOf("."), GIVEN = kindOf("b");
-const isFree = (piece) => piece.kind === FREE || piece.kind === GIVEN;
 
 // The entry of sorted, disjoint ranges that holds an address.
 function at(ranges, address) {
@@ -78,10 +90,11 @@ const CROWD = 128 * 1024;
 function grouped(pieces) {
   const groups = [];
   for (let start = 0; start < pieces.length;) {
-    const crumbs = run(pieces, start, (piece) => piece.size < PAGE);
+    const small = run(pieces, start, (piece) => piece.size < PAGE);
+    const crumbs = pieces.slice(start, start + small).filter((piece) => !isFree(piece)).length > 1 ? small : 0;
     const crowd = isFree(pieces[start]) ? 1 : run(pieces, start, (piece) =>
       piece.kind === pieces[start].kind && piece.size <= CROWD && piece.size >= PAGE);
-    const length = crumbs >= 2 ? crumbs : crowd >= 3 ? crowd : 1;
+    const length = crumbs || (crowd >= 3 ? crowd : 1);
     const members = pieces.slice(start, start + length);
     groups.push(length === 1 ? { ...members[0], members: [] } : group(members));
     start += length;
@@ -103,7 +116,8 @@ function group(members) {
   const names = owned.map((piece) => piece.owner);
   const small = members[0].size < PAGE;
   const base = members[0].base, end = members.at(-1).end;
-  const what = small ? `${owned.length} small ones: ` : `${owned.length} × `;
-  const title = !small && categories[kind].title === "page tables" ? "page tables" : names.join(", ");
-  return { base, end, size: end - base, kind, owner: what + title, members };
+  const tables = !small && categories[kind].title === "page tables";
+  const what = small ? `${owned.length} below a page: ` : `${owned.length} pieces: `;
+  const title = tables ? `${owned.length} page tables` : what + names.join(", ");
+  return { base, end, size: end - base, kind, owner: title, members };
 }

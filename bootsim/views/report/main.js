@@ -1,5 +1,14 @@
 // The page: a view for each side, what moves it, and what links two.
 
+const ICONS = {
+  first: "M1 1h2v12H1zM13 1v12L4 7z",
+  back: "M10 1v12L2 7z",
+  play: "M3 1l10 6-10 6z",
+  pause: "M2 1h4v12H2zM8 1h4v12H8z",
+  on: "M4 1v12l8-6z",
+  last: "M11 1h2v12h-2zM1 1v12l9-6z",
+};
+const icon = (name) => svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 const views = [];
 let linked = true;
 
@@ -31,32 +40,34 @@ class View {
     this.memory = el("div");
     this.reserved = el("div");
     this.log = drawLog(this);
-    const button = (text, name, press) => el("button", { type: "button", "aria-label": label(name), title: name, onclick: press }, text);
-    this.player = button("▶", "Play", () => this.play());
-    this.root = el("section", { class: "side", id: `side${side.number}`, "aria-label": letter + side.name },
-      el("div", { class: "head wide" },
-        el("h2", {}, letter + side.name),
-        side.died ? el("p", { class: "died" }, `The boot died: ${side.died}`) : undefined,
-        el("details", { class: "facts" }, el("summary", {}, side.facts[0]?.[1] ?? ""),
-          el("dl", {}, ...side.facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value || "—")]))),
-        ...side.remarks.map((remark) => el("p", { class: "remark" }, remark))),
-      el("div", { class: "stick wide" },
+    const button = (sign, name, press) =>
+      el("button", { type: "button", "aria-label": label(name), title: name, onclick: press }, icon(sign));
+    this.player = button("play", "Play", () => this.play());
+    this.head = el("div", { class: "head" },
+      el("h2", {}, letter + side.name),
+      side.died ? el("p", { class: "died" }, `The boot died: ${side.died}`) : undefined,
+      el("dl", { class: "facts" }, ...side.facts.map(([name, value]) =>
+        el("div", {}, el("dt", {}, name), el("dd", {}, value || "—")))),
+      ...side.remarks.map((remark) => el("p", { class: "remark" }, remark)));
+    this.root = el("section", { class: "side", "aria-label": letter + side.name },
+      el("div", { class: "stick" },
         el("div", { class: "controls" },
-          button("⏮", "First event", () => this.go(0)),
-          button("‹", "Previous change", () => this.step(-1)),
+          button("first", "First event", () => this.go(0)),
+          button("back", "Previous change", () => this.step(-1)),
           this.player,
-          button("›", "Next change", () => this.step(1)),
-          button("⏭", "Last event", () => this.go(last)),
+          button("on", "Next change", () => this.step(1)),
+          button("last", "Last event", () => this.go(last)),
           this.stages, this.count),
         el("div", { class: "track" }, this.ticks, this.slider),
         this.event, this.picture),
-      el("section", { class: "main" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
-      el("div", { class: "rest" },
-        el("section", {}, el("h3", {}, "An address"), this.card),
-        el("section", {}, el("h3", {}, "memblock"), this.memory, this.reserved)),
-      ...side.tables.map(givenTable),
-      handover(side),
-      el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log));
+      el("div", { class: "columns" },
+        el("section", {}, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
+        el("div", { class: "rest" },
+          el("section", {}, el("h3", {}, "An address"), this.card),
+          el("section", {}, el("h3", {}, "memblock"), this.memory, this.reserved)),
+        ...side.tables.map(givenTable),
+        handover(side),
+        el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log)));
   }
 
   // To a moment; with `lead`, the other side follows to where it had come as far.
@@ -84,7 +95,7 @@ class View {
   }
 
   playing(on) {
-    this.player.textContent = on ? "⏸" : "▶";
+    this.player.replaceChildren(icon(on ? "pause" : "play"));
     this.player.setAttribute("aria-pressed", String(on));
   }
 
@@ -115,8 +126,7 @@ class View {
     markPicture(this, this.address);
     const old = keys(previous.flatMap((p) => [p]));
     const other = views.length === 2 ? views[1 - side.number] : undefined;
-    const theirs = other && keys(other.side.pieces[other.moment] ?? []);
-    const strange = (piece) => theirs && !theirs.has(key(piece));
+    const strange = (piece) => other && differs(piece, other.side.pieces[other.moment] ?? []);
     const fresh = (piece) => moment > 0 && moment < side.moments.length && previous !== pieces && !old.has(key(piece)) && !isFree(piece);
     const any = (test) => (piece) => (piece.members?.length ? piece.members.some(test) : test(piece));
     drawOwners(this, groups, (piece) => `${any(fresh)(piece) ? "new" : ""} ${any(strange)(piece) ? "differs" : ""}`);
@@ -135,6 +145,14 @@ class View {
       choose: (group, event) => { this.choose(group.members.length ? pointedAt(group, event) : group.base, true); },
     };
   }
+}
+
+// Whether some of a piece is free here and taken there, or the other way round.
+function differs(piece, others) {
+  const sort = ({ kind }) => (kind === GIVEN ? FREE : Math.max(kind, NOT_LINUX - 1));
+  const over = others.filter((other) => other.base < piece.end && piece.base < other.end);
+  const covered = over.reduce((sum, other) => sum + Math.min(other.end, piece.end) - Math.max(other.base, piece.base), 0);
+  return covered < piece.size || over.some((other) => sort(other) !== sort(piece));
 }
 
 function pointedAt(group, event) {
@@ -218,14 +236,14 @@ function comparison() {
     el("p", {}, `A is ${a}, B is ${b}. The sliders go together: each boot stands where it had asked memblock for the same. `,
       el("label", {}, el("input", { type: "checkbox", checked: true,
         onchange: (event) => { linked = event.target.checked; } }), " go together")),
-    table("A and B", ["", "", "Same", "Differences"], verdicts),
+    table("What was compared", ["What", "Verdict", "Same", "Differences"], verdicts),
     el("div", { class: "which", role: "group", "aria-label": "Show" }, ...["A", "B"].map((letter, number) =>
       el("button", { type: "button", "aria-pressed": String(number === 0), onclick: (event) => show(number, event.target) },
         `${letter}: ${sides[number].name}`))));
 }
 
 function show(number, pressed) {
-  document.getElementById("sides").dataset.shown = number;
+  document.body.dataset.shown = number;
   for (const other of pressed.parentElement.children) other.setAttribute("aria-pressed", String(other === pressed));
   for (const view of views) { drawTicks(view); view.draw(); }
 }
@@ -242,11 +260,12 @@ function differences(part) {
 
 function setUp() {
   const main = document.getElementById("sides");
-  main.dataset.count = sides.length;
-  main.dataset.shown = 0;
+  document.body.dataset.count = sides.length;
+  document.body.dataset.shown = 0;
   if (data.comparison) document.getElementById("before").append(comparison());
   views.push(...sides.map((side) => new View(side)));
   main.append(...views.map((view) => view.root));
+  document.getElementById("heads").append(...views.map((view) => view.head));
   document.body.append(tip);
   setUpTheme();
   setUpSearch();
@@ -261,7 +280,7 @@ function setUp() {
   });
   document.addEventListener("keydown", (event) => {
     if (event.target.matches("input[type=search], select") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const shown = views[Number(main.dataset.shown)] ?? views[0];
+    const shown = views[Number(document.body.dataset.shown)] ?? views[0];
     if (event.key === "[") shown.step(-1);
     else if (event.key === "]") shown.step(1);
     else if (event.key === "/") { event.preventDefault(); document.getElementById("query").focus(); }

@@ -40,8 +40,10 @@ function drawPicture(view, groups, handlers) {
       d: `M${from.x} ${top}C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${bottom}` +
          `H${to.x + to.w}C${to.x + to.w} ${middle} ${end} ${middle} ${end} ${top}Z` }));
   });
-  for (const place of detail)
+  for (const place of detail) {
     root.append(piece(place, STRIP + FUNNEL, DETAIL, Math.max(place.w - 1, 1), " detail", handlers));
+    root.append(label(place, STRIP + FUNNEL + DETAIL / 2));
+  }
   side.banks.forEach(([base, end], index) => {
     const inside = linear.filter(({ group }) => base <= group.base && group.base < end);
     if (!inside.length) return;
@@ -65,6 +67,14 @@ function piece({ group, x, w }, y, height, drawn, extra, handlers) {
   rect.addEventListener("pointerleave", handlers.leave);
   rect.addEventListener("click", (event) => handlers.choose(group, event));
   return rect;
+}
+
+// A name in a piece, as far as there is room for it.
+function label({ group, x, w }, y) {
+  const room = Math.floor((w - 9) / 6.9);
+  const { owner } = group;
+  const text = room < 4 ? "" : owner.length <= room ? owner : room < 6 ? "" : `${owner.slice(0, room - 1).trimEnd()}…`;
+  return svg("text", { class: `label c${group.kind}`, x: x + 5, y: y + 4 }, text);
 }
 
 // A mark where an address is, in both strips.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from bootsim.views.history import History, history
 from bootsim.views.owners import ram_of
 
 Facts = list[tuple[str, str]]
+_COMMAND_LINE = "Kernel command line: "  # init/main.c, after setup_arch()
+
 LogLine = tuple[int, int, str]  # event, level, text
 
 
@@ -119,6 +121,7 @@ def kernel_side(boot: RealBoot, source: Source, *, name: str | None = None) -> S
             ("Board", boot.board.model),
             ("Kernel", boot.image.banner),
             ("File", f"{boot.image.name}, {boot.image.kind}"),
+            *_command_line(boot.log),
             *_common_facts(banks, boot.stage),
         ],
         trace=trace,
@@ -164,6 +167,12 @@ def log_side(replayed: Replayed, source: Source, *, name: str | None = None) -> 
         died=None,
         source=source,
     )
+
+
+def _command_line(log: Iterable[str]) -> Facts:
+    """What the kernel says of it: it comes from the tree, the user, or is the kernel's own."""
+    said = [line.removeprefix(_COMMAND_LINE) for line in log if line.startswith(_COMMAND_LINE)]
+    return [("Command line", line) for line in said[:1]]
 
 
 def _common_facts(banks: list[Range], stage: str | None) -> Facts:
