@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.options import NUMBER, inspect_options
+from bootsim.cli.options import FILE, NUMBER, inspect_options
 from bootsim.cli.printing import paint, print_view
 from bootsim.cli.running import run_either
+from bootsim.views import View
+
+if TYPE_CHECKING:
+    from bootsim.views.booted import Booted
 
 
 @click.group()
@@ -40,12 +45,40 @@ def debugfs(table: str | None, as_json: bool, **options: Any) -> None:
 
 
 @inspect.command("map")
+@click.option("--svg", type=FILE, metavar="FILE", help="Write the picture as an SVG file.")
+@click.option("--png", type=FILE, metavar="FILE", help="Write the picture as a PNG file.")
 @inspect_options
-def memory_map(as_json: bool, **options: Any) -> None:
-    """A picture of RAM: who owns what."""
+def memory_map(svg: Path | None, png: Path | None, as_json: bool, **options: Any) -> None:
+    """A picture of RAM: who owns what.
+
+    \b
+    bootsim inspect map --dtb board.dtb --svg map.svg
+    """
     from bootsim.views import memory
 
-    print_view(memory.memory_map(run_either(options), paint), as_json)
+    boot = run_either(options)
+    view = memory.memory_map(boot, paint)
+    if svg or png:
+        view = View(view.data, _write_pictures(boot, svg, png))
+    print_view(view, as_json)
+
+
+def _write_pictures(boot: Booted, svg: Path | None, png: Path | None) -> list[str]:
+    """Write the map to the files; what was written."""
+    from bootsim.views import drawing
+    from bootsim.views.map_picture import map_picture
+    from bootsim.views.owners import ownership, ram_of
+
+    when = f"after {boot.trace.stage}()" if boot.trace.stage else "at the start"
+    picture = map_picture(ownership(boot), ram_of(boot), f"{boot.board.model}: RAM {when}")
+    written: list[tuple[Path, bytes]] = []
+    if svg:
+        written.append((svg, drawing.svg(picture).encode()))
+    if png:
+        written.append((png, drawing.png(picture)))
+    for file, content in written:
+        file.write_bytes(content)
+    return [f"{file}: {len(content) / 1024:.0f} KiB" for file, content in written]
 
 
 @inspect.command()
@@ -106,7 +139,7 @@ def pagetable(address: int | None, as_json: bool, **options: Any) -> None:
 @inspect_options
 def buddyinfo(as_json: bool, **options: Any) -> None:
     """Free blocks of each order, as /proc/buddyinfo has them."""
-    from bootsim.views import View, zones
+    from bootsim.views import zones
 
     data = zones.buddyinfo(run_either(options).buddy)
     print_view(View(data, zones.format_buddyinfo(data)), as_json)
@@ -116,7 +149,7 @@ def buddyinfo(as_json: bool, **options: Any) -> None:
 @inspect_options
 def zoneinfo(as_json: bool, **options: Any) -> None:
     """The zones, in the form of /proc/zoneinfo."""
-    from bootsim.views import View, zones
+    from bootsim.views import zones
 
     data = zones.zoneinfo(run_either(options).buddy)
     print_view(View(data, zones.format_zoneinfo(data)), as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from bootsim.devicetree.board import Board
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import LinearMap
 from bootsim.machine.machine import Machine
@@ -18,6 +19,8 @@ class Booted(Protocol):
     def trace(self) -> Trace: ...
     @property
     def machine(self) -> Machine: ...
+    @property
+    def board(self) -> Board: ...
     @property
     def memory(self) -> PhysMemory: ...
     @property

@@ -77,7 +77,7 @@ function at(ranges, address) {
 }
 
 const hex = (number) => "0x" + number.toString(16).padStart(8, "0");
-const span = ({ base, end }) => `${hex(base)}–${hex(end - 1)}`;
+const span = ({ base, end }) => `${hex(base)}-${hex(end - 1)}`;
 
 function sizeText(size) {
   for (const [shift, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])
