@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bootsim.dmesg.state import apply, new_memblock
+from bootsim.dmesg.state import apply, grow, new_memblock
 from bootsim.kernel.memblock_features import MemblockFeatures
 from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PAGE_SHIFT
@@ -71,11 +71,13 @@ def history(
     allocator had then, for boots whose trace has no PageFree.
     """
     failed = _failures(trace)
-    ranges = sum(isinstance(event, MemblockRange) for event in trace)
-    memblock = new_memblock(features, 2 * ranges + 2)
+    most = 2 * sum(isinstance(event, MemblockRange) for event in trace) + 2
+    memblock = new_memblock(features, most)
     owners = Ownership(banks)
     tables, pieces = Tables.of(memblock), tuple(owners.pieces((), ()))
     rooms = memblock.memory.max, memblock.reserved.max
+    for table in (memblock.memory, memblock.reserved):
+        grow(memblock, table, most)  # where there was no room, the trace says so
     moments: list[Moment] = []
     for first, last, stage in _steps(trace):
         changed = False
