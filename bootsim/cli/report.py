@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from click.core import ParameterSource
 from bootsim.cli.options import FILE, inspect_options
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import board_of, boot_options, kernel_image, print_notes, profile_of
-from bootsim.errors import KernelPanic, MachineFault
+from bootsim.errors import BootsimError, KernelPanic, MachineFault
 
 if TYPE_CHECKING:
     from bootsim.dmesg import LoggedBoot
@@ -67,13 +68,14 @@ def report(
         {"name": side.name, "died": side.died, "events": len(side.trace), "remarks": side.remarks}
         for side in sides
     ]
+    lines = [f"{output}: {len(content) / 1024:.0f} KiB: " + ", ".join(s.name for s in sides)]
     for side in sides:
         print_notes(side.remarks)
-    lines = [f"{output}: {len(content) / 1024:.0f} KiB: " + ", ".join(s.name for s in sides)]
+        if side.died:
+            lines.append(f"{side.name} died: {side.died}")
     print_view(View({"file": str(output), "bytes": len(content), "boots": told}, lines), as_json)
-    dead = [side.died for side in sides if side.died]
-    if dead:
-        raise KernelPanic(dead[0])
+    if any(side.died for side in sides):
+        sys.exit(1)
 
 
 def _sides(
@@ -81,6 +83,7 @@ def _sides(
 ) -> list[Side]:
     """The boot asked for, and the one beside it, run on one machine."""
     from bootsim import sources
+    from bootsim.dmesg import LoggedBoot
 
     first: KernelImage | LoggedBoot | None = kernel_image(options) if options["kernel"] else None
     opened: list[KernelImage | LoggedBoot | None] = [first]
@@ -93,10 +96,14 @@ def _sides(
         opened.append(second)
         lines.append(options["append"] if append is None else append)
     others = [boot for boot in opened if boot is not None]
+    if against == MODEL and not others and append is None:
+        raise BootsimError("the model with itself: give --kernel or --against-append, too")
+    if others and options["at"]:
+        raise BootsimError("--at: only of the model's boots, as those of a kernel or log are whole")
     profile = sources.profile_of(others[0]) if others and not profile_given else profile_of(options)
     for other in others:
-        line = getattr(other, "command_line", None)
-        lines = [line if given is None else given for given in lines]
+        if isinstance(other, LoggedBoot):
+            lines = [other.command_line if line is None else line for line in lines]
     board = board_of(options)
     done: dict[int, Side] = {}
     # The model last: kernels tell where the boot loader puts things for them.

@@ -1,0 +1,247 @@
+"""The report's file: its data is the boot's, and data is all that a boot can put into it."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootsim.simulate import Boot
+from bootsim.trace import Printk, Stage
+from bootsim.views.categories import CATEGORIES, ink_on
+from bootsim.views.report import Side, Table, json_in_html, model_side, page
+from bootsim.views.report.data import report_data
+from tests.command import Run
+from tests.requirements import need_kernel
+from tests.trees import CELLS, board
+
+MIB = 1 << 20
+BASE = 0x60000000
+HOSTILE = "</script><script>alert(1)</script><!--<script>{{data}}&amp;"
+# A section maps the first half of two MiB, and the second half is asked to be mapped by pages:
+# the kernel's BUG_ON(pmd_bad(*pmd)) in arm_pte_alloc().
+DEADLY = board(
+    (BASE, 256 * MIB),
+    extra=f"reserved-memory {{ {CELLS} ranges; fw@64100000"
+    " { reg = <0x64100000 0x1000>; no-map; }; };",
+)
+
+
+def side(**options: Any) -> Side:
+    boot = Boot(**options)
+    return model_side(boot.run())
+
+
+class Page(HTMLParser):
+    """The scripts of a page, as a browser takes them apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "href") or (value or "").startswith("#"), (tag, name, value)
+
+    def handle_data(self, text: str) -> None:
+        if self.tags:
+            self.texts.setdefault(self.tags[-1], []).append(text)
+
+
+def unpacked(splices: list[list[Any]], count: int) -> list[list[Any]]:
+    states: list[list[Any]] = []
+    state: list[Any] = []
+    left = list(splices)
+    for moment in range(count):
+        if left and left[0][0] == moment:
+            _, start, gone, come = left.pop(0)
+            state = [*state[:start], *come, *state[start + gone :]]
+        states.append(state)
+    assert not left
+    return states
+
+
+@pytest.mark.parametrize("profile", ["linux-5.0", "linux-6.1-armmp"])
+def test_the_data_is_the_history(profile: str) -> None:
+    boot = side(profile=profile, cmdline="memblock=debug")
+    data = json.loads(json.dumps(report_data([boot])))["sides"][0]
+    moments = boot.history.moments
+    strings = data["strings"]
+    assert [(row[0], strings[row[1]]) for row in data["moments"]] == [
+        (m.last, m.stage) for m in moments
+    ]
+    for name in ("memory", "reserved"):
+        for moment, rows in zip(moments, unpacked(data[name], len(moments)), strict=True):
+            table = getattr(moment.tables, name)
+            assert [(row[0], row[1]) for row in rows] == [(r.base, r.size) for r in table]
+    for moment, rows in zip(moments, unpacked(data["pieces"], len(moments)), strict=True):
+        assert [(row[0], row[1], strings[row[2]]) for row in rows] == [
+            (p.base, p.end, p.owner) for p in moment.pieces
+        ]
+    assert len(data["events"]) == len(boot.trace)
+
+
+def test_free_blocks_are_all_there() -> None:
+    boot = Boot().run()
+    data = report_data([model_side(boot)])["sides"][0]
+    blocks = [
+        (pfn + n * 2**order, order) for pfn, order, times in data["blocks"] for n in range(times)
+    ]
+    assert blocks == sorted((block.pfn, block.order) for block in boot.buddy.free_blocks())
+    assert sum(2**order for _, order in blocks) == boot.buddy.nr_free_pages()
+    assert len(data["blocks"]) < len(blocks) / 4
+
+
+def test_log_lines_lead_to_their_events() -> None:
+    boot = side(cmdline="memblock=debug")
+    assert [text for _, _, text in boot.log] == list(boot.source.log)
+    events = [event for event, _, _ in boot.log]
+    assert events == sorted(events)
+    (memory,) = [event for event, _, text in boot.log if text.startswith("Memory: ")]
+    assert isinstance(boot.trace[memory], Printk)
+
+
+def test_partners_go_forward_and_meet_at_the_stages() -> None:
+    a, b = side(cmdline="mem=512M"), side(cmdline="mem=256M cma=32M memblock=debug")
+    data = report_data([a, b])
+    for ours, theirs, partners in ((a, b, data["partners"][0]), (b, a, data["partners"][1])):
+        moments, others = ours.history.moments, theirs.history.moments
+        assert len(partners) == len(moments)
+        assert partners == sorted(partners)
+        assert partners[-1] == len(others) - 1
+        stages = {
+            m.stage: n for n, m in enumerate(others) if isinstance(theirs.trace[m.last], Stage)
+        }
+        for moment, partner in zip(moments, partners, strict=True):
+            if isinstance(ours.trace[moment.last], Stage):
+                assert partner == stages[moment.stage]
+    assert data["comparison"]["equal"] is False
+
+
+def test_a_usual_report_is_small() -> None:
+    assert len(page([side(cmdline="memblock=debug")], "V2P-CA9").encode()) < 300_000
+    both = [side(), side(cmdline="mem=512M")]
+    assert len(page(both, "V2P-CA9").encode()) < 500_000
+
+
+def test_nothing_from_outside_becomes_markup() -> None:
+    usual = page([side()], "usual")
+    tree = board((BASE, 256 * MIB), bootargs=HOSTILE.replace('"', ""))
+    boot = side(dtb=tree)
+    boot.tables.append(Table(HOSTILE, [HOSTILE], [[HOSTILE]]))
+    hostile = page([boot], HOSTILE)
+    assert Page(hostile).tags == Page(usual).tags
+    assert Page(hostile).texts["title"][0] == HOSTILE
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', hostile)[0])
+    assert dict(data["sides"][0]["facts"])["Command line"] == HOSTILE
+    assert data["sides"][0]["tables"][0]["rows"] == [[HOSTILE]]
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "\u2028\u2029", "\ud800", "]]>", "\0", "<!--", 'a"b\\'])
+def test_json_in_html_is_json_without_markup(text: str) -> None:
+    encoded = json_in_html({text: [text]})
+    assert json.loads(encoded) == {text: [text]}
+    assert encoded.isascii()
+    assert not set(encoded) & set("<>&")
+
+
+def test_the_policy_knows_the_pages_own_script_and_no_connection() -> None:
+    text = page([side()], "x")
+    policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)[0]
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_colours_differ_and_carry_their_letters() -> None:
+    for colours in ([c.light for c in CATEGORIES], [c.dark for c in CATEGORIES]):
+        assert len(set(colours)) == len(colours)
+    assert ink_on("#ffffff") == "#000000"
+    assert ink_on("#000000") == "#ffffff"
+    assert len({c.letter for c in CATEGORIES}) == len(CATEGORIES)
+
+
+# The command.
+
+
+def test_the_command_writes_a_file(bootsim: Run, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    status, out, _ = bootsim("report", "-o", file, "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert told["bytes"] == file.stat().st_size
+    assert told["boots"][0]["died"] is None
+    assert "<title>V2P-CA9</title>" in file.read_text()
+
+
+def test_two_command_lines(bootsim: Run, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    assert bootsim("report", "-o", file, "--against-append", "mem=256M")[0] == 0
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])
+    names = [entry["name"] for entry in data["sides"]]
+    assert names == [
+        "model of linux-5.0, its own command line",
+        "model of linux-5.0, mem=256M",
+    ]
+
+
+def test_a_boot_that_dies_is_shown_and_told(bootsim: Run, tmp_path: Path) -> None:
+    tree, file = tmp_path / "deadly.dtb", tmp_path / "report.html"
+    tree.write_bytes(DEADLY)
+    status, out, _ = bootsim("report", "-o", file, "--dtb", tree, "--profile", "linux-6.1-armmp")
+    assert status == 1
+    assert "died: BUG" in out
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])
+    assert "BUG" in data["sides"][0]["died"]
+    assert data["sides"][0]["zones"] is None
+    assert len(data["sides"][0]["moments"]) > 10
+
+
+def test_a_boot_that_is_stopped_early_has_a_report(bootsim: Run, tmp_path: Path) -> None:
+    for at in ("start_kernel", "0", "cmd_line"):
+        assert bootsim("report", "-o", tmp_path / "report.html", "--at", at)[0] == 0
+
+
+def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path) -> None:
+    kernel, file, log = need_kernel(), tmp_path / "report.html", tmp_path / "boot.log"
+    options = ("--append", "memblock=debug")
+    assert bootsim("report", "-o", file, "--kernel", kernel, "--against", "model", *options)[0] == 0
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])
+    assert data["comparison"]["equal"] is True
+    ends = [unpacked(entry["reserved"], len(entry["moments"]))[-1] for entry in data["sides"]]
+    assert [row[:2] for row in ends[0]] == [row[:2] for row in ends[1]]
+    assert data["sides"][0]["blocks"]
+    status, out, _ = bootsim("kernel", kernel, *options)
+    assert status == 0
+    log.write_text(out.split("\n\n", 1)[0])
+    assert bootsim("report", "-o", file, "--against", log, *options)[0] == 0
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])
+    assert data["sides"][1]["log"][-1][2].startswith("Memory: ")
+    assert data["sides"][0]["facts"][1][1].endswith("linux-6.1-armmp")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--against", "model"), "the model with itself"),
+        (("--against", "/no/such/file"), "/no/such/file"),
+        (("--dtb", "/no/such/file"), "/no/such/file"),
+        (("--at", "nowhere"), "no stage 'nowhere'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: tuple[str, ...], said: str, bootsim: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    status, out, err = bootsim("report", "-o", file, *arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert not file.exists()
