@@ -156,7 +156,9 @@ def _side(
 
 
 def _blob(options: dict[str, Any]) -> bytes | None:
+    """The tree that is given, for what a log does not say."""
     from bootsim.inputs import read_tree
 
-    given = options["dtb"] or options["dts"]
-    return read_tree(options["dtb"], options["dts"])[0] if given else None
+    board = board_of(options)
+    given = [board[name] for name in ("dtb", "dts", "ram")]
+    return read_tree(board["dtb"], board["dts"], ram=board["ram"])[0] if any(given) else None

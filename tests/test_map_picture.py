@@ -1,0 +1,155 @@
+"""The map as a still picture: well-formed, true to scale, and in the README as it comes out now."""
+
+from __future__ import annotations
+
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import bootsim
+from bootsim.errors import BootsimError
+from bootsim.machine.memory import Range
+from bootsim.views.categories import FREE, KERNEL
+from bootsim.views.drawing import Box, Drawing, Polygon, Text, png, shortened, svg
+from bootsim.views.map_picture import grouped, map_picture
+from bootsim.views.owners import Owned, State, ownership, ram_of
+from tests.command import Run
+from tests.requirements import need_module
+from tests.trees import CELLS, board
+
+ROOT = Path(__file__).parent.parent
+SVG = "{http://www.w3.org/2000/svg}"
+MIB = 1 << 20
+BASE = 0x60000000
+PAGE = 0x1000
+
+
+def reserved(base: int, size: int, owner: str) -> Owned:
+    return Owned(base, base + size, owner, State.RESERVED)
+
+
+def free(base: int, size: int) -> Owned:
+    return Owned(base, base + size, "free", State.FREE)
+
+
+def picture(dtb: bytes | None = None, profile: str = "linux-5.0") -> Drawing:
+    boot = bootsim.boot(dtb=dtb, profile=profile)
+    return map_picture(ownership(boot), ram_of(boot), "a title")
+
+
+def test_the_readmes_picture_is_what_its_command_draws(bootsim: Run, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(r"`bootsim (inspect map --svg examples/map\.svg[^`]*)`", readme)
+    assert "](examples/map.svg)" in readme
+    file = tmp_path / "map.svg"
+    status, out, _ = bootsim(*(file if a == "examples/map.svg" else a for a in command.split()))
+    assert status == 0
+    assert out.startswith(f"{file}: ")
+    assert file.read_text() == (ROOT / "examples" / "map.svg").read_text()
+
+
+def test_it_is_xml_whatever_the_names_are() -> None:
+    hostile = '</text><script>alert("1")</script>&\0\x1b\ud800'
+    pieces = [reserved(BASE, MIB, hostile), free(BASE + MIB, MIB)]
+    drawing = map_picture(pieces, [Range(BASE, 2 * MIB)], hostile)
+    root = ElementTree.fromstring(svg(drawing))
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
+        *("svg", "title", "rect", "polygon", "text")
+    }
+    assert any('</text><script>alert("1")' in (e.text or "") for e in root.iter(f"{SVG}title"))
+
+
+def test_the_upper_strip_is_true_to_scale() -> None:
+    pieces = [
+        reserved(BASE, 16 * MIB, "kernel image"),
+        free(BASE + 16 * MIB, 48 * MIB),
+        free(BASE + 256 * MIB, 64 * MIB),
+    ]
+    banks = [Range(BASE, 64 * MIB), Range(BASE + 256 * MIB, 64 * MIB)]
+    boxes = [s for s in map_picture(pieces, banks, "").shapes if isinstance(s, Box) and s.y == 56]
+    widths = {box.hint.split(":")[0] + box.hint[-7:]: box.width for box in boxes}
+    kernel, first, second = (
+        widths["kernel image 16 MiB"],
+        widths["free 48 MiB"],
+        widths["free 64 MiB"],
+    )
+    assert first == pytest.approx(3 * kernel)
+    assert second == pytest.approx(4 * kernel)
+    gap = min(
+        b.x - (a.x + a.width)
+        for a, b in pairwise(sorted(boxes, key=lambda b: b.x))
+        if b.hint.endswith("64 MiB")
+    )
+    assert gap > 0
+
+
+def test_nothing_leaves_the_paper_and_each_piece_can_be_seen() -> None:
+    nodes = " ".join(
+        f"n{n}@{BASE + (64 + 2 * n) * MIB:x} {{ reg = <{BASE + (64 + 2 * n) * MIB:#x} {PAGE << n % 9:#x}>; }};"
+        for n in range(60)
+    )
+    tree = board((BASE, 512 * MIB), extra=f"reserved-memory {{ {CELLS} ranges; {nodes} }};")
+    for drawing in (picture(), picture(tree, "linux-6.1-armmp")):
+        for shape in drawing.shapes:
+            match shape:
+                case Box(x, y, width, height):
+                    assert x >= 0
+                    assert x + width <= drawing.width
+                    assert y + height <= drawing.height
+                    assert width > 0
+                case Polygon(points):
+                    assert all(0 <= x <= drawing.width for x, _ in points)
+                case Text(x, y):
+                    assert 0 <= x <= drawing.width
+                    assert 0 <= y <= drawing.height
+
+
+def test_crumbs_and_crowds_are_shown_together() -> None:
+    crumbs = [reserved(BASE + n * 64, 64, f"crumb {n}") for n in range(64)]
+    tables = [reserved(BASE + PAGE * (n + 1), PAGE, f"page table for {n}") for n in range(4)]
+    kernel = reserved(BASE + 5 * PAGE, MIB, "kernel image")
+    rest = free(BASE + 5 * PAGE + MIB, 100)
+    small = reserved(rest.end, 28, "one")
+    groups = grouped([*crumbs, *tables, kernel, rest, small])
+    assert [group.name.split(":")[0] for group in groups] == [
+        *("64 below a page", "4 page tables", "kernel image", "free", "one")
+    ]
+    assert [group.kind for group in groups[2:4]] == [KERNEL, FREE]
+    assert all(a.end == b.base for a, b in pairwise(groups))
+
+
+def test_what_is_apart_is_not_one() -> None:
+    pieces = [reserved(BASE + n * 0x10000, PAGE, f"page table for {n}") for n in range(5)]
+    assert len(grouped(pieces)) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("abc", 100, "abc"), ("abcdefghijkl", 60, "abcdefgh…"), ("abcdefgh", 20, "")],
+)
+def test_text_is_shortened_to_its_room(text: str, width: float, shown: str) -> None:
+    assert shortened(text, width, 11) == shown
+
+
+def test_a_png_is_the_drawing_at_twice_its_size(tmp_path: Path, bootsim: Run) -> None:
+    need_module("PIL")
+    from PIL import Image
+
+    file = tmp_path / "map.png"
+    assert bootsim("inspect", "map", "--png", file)[0] == 0
+    drawing = picture()
+    with Image.open(file) as image:
+        assert image.size == (2 * drawing.width, 2 * drawing.height)
+        colours = image.convert("RGB").getcolors(1 << 20)
+        found = {f"#{r:02x}{g:02x}{b:02x}" for _, (r, g, b) in colours}
+    assert {KERNEL.light, FREE.light, "#ffffff"} <= found
+
+
+def test_a_png_without_pillow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(BootsimError, match=r"pip install 'bootsim\[pictures\]'"):
+        png(picture())

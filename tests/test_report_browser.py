@@ -1,0 +1,370 @@
+"""The report in a real browser: what its readers do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bootsim
+from bootsim.realkernel.boot import RealBoot
+from bootsim.realkernel.image import load_kernel_image
+from bootsim.simulate import Boot
+from bootsim.sources import kernel_source
+from bootsim.trace import MemblockRange
+from bootsim.views.history import history
+from bootsim.views.owners import ram_of
+from bootsim.views.report import Table, kernel_side, model_side, page
+from tests.browser import Browser, chromium
+from tests.requirements import need_kernel
+from tests.trees import CELLS, board
+
+pytestmark = pytest.mark.slow
+
+MIB = 1 << 20
+BASE = 0x60000000
+TAB, DOWN, RIGHT, LEFT, HOME, END, ENTER = (
+    "\ue004",
+    "\ue015",
+    "\ue014",
+    "\ue012",
+    "\ue011",
+    "\ue010",
+    "\ue007",
+)
+HOSTILE = "</script><script>window.harmed=1</script><img src=x onerror='window.harmed=2'>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="module")
+def boot() -> Boot:
+    return bootsim.boot(cmdline="memblock=debug")
+
+
+@pytest.fixture(scope="module")
+def single(folder: Path, boot: Boot) -> Path:
+    file = folder / "single.html"
+    file.write_text(page([model_side(boot)], "V2P-CA9"), "utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def double(folder: Path, boot: Boot) -> Path:
+    other = bootsim.boot(cmdline="memblock=debug mem=256M cma=32M")
+    file = folder / "double.html"
+    file.write_text(page([model_side(boot), model_side(other, name="less")], "Two"), "utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def crowded(folder: Path) -> Path:
+    nodes = " ".join(
+        f"n{n}@{BASE + (64 + 4 * n) * MIB:x}"
+        f" {{ reg = <{BASE + (64 + 4 * n) * MIB:#x} {0x1000 << n % 11:#x}>; }};"
+        for n in range(60)
+    )
+    extra = f"reserved-memory {{ {CELLS} ranges; {nodes} }};"
+    tree = board((BASE, 512 * MIB), (BASE + 1024 * MIB, 64 * MIB), extra=extra)
+    file = folder / "crowded.html"
+    side = model_side(bootsim.boot(dtb=tree, profile="linux-6.1-armmp"))
+    file.write_text(page([side], "Crowded"), "utf-8")
+    return file
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_wrong(browser: Browser) -> Iterator[None]:
+    """No word on the console, and none to the network, in any test."""
+    browser.complaints()
+    browser.requests()
+    yield
+    assert browser.complaints() == []
+    assert browser.requests() == []
+
+
+def go(browser: Browser, moment: int, side: int = 0) -> None:
+    browser.run(
+        "const s = document.querySelectorAll('input[type=range]')[arguments[0]];"
+        "s.value = arguments[1]; s.dispatchEvent(new Event('input'))",
+        side,
+        moment,
+    )
+
+
+def test_it_shows_the_end_of_the_boot(browser: Browser, single: Path, boot: Boot) -> None:
+    browser.open(single)
+    assert browser.text("h1") == "V2P-CA9"
+    assert browser.text(".count") == f"event {len(boot.trace) - 1} of {len(boot.trace) - 1}"
+    captions = browser.texts(".rest caption")
+    assert captions[1].startswith(f"reserved: {boot.memblock.reserved.cnt} of 128 regions")
+    (normal,) = [row for row in browser.texts(".wide tbody tr") if row.startswith("Normal60000")]
+    assert f"{boot.buddy.nr_free_pages():,}" in normal
+
+
+def test_the_slider_leads_through_the_boot(browser: Browser, single: Path, boot: Boot) -> None:
+    browser.open(single)
+    past = history(boot.trace, ram_of(boot), boot.memblock.features).moments
+    for number in (0, 15, 26, 60, len(past) - 1):
+        go(browser, number)
+        moment = past[number]
+        assert browser.text(".count").startswith(f"event {moment.last} of")
+        rows = browser.texts(".rest table:last-of-type .link")
+        ranges = [f"{r.base:#010x}-{r.end - 1:#010x}" for r in moment.tables.reserved]
+        memory = [f"{r.base:#010x}-{r.end - 1:#010x}" for r in moment.tables.memory]
+        assert browser.texts(".rest .link") == memory + ranges, (number, rows)
+        marked = browser.run("return document.querySelector('.log [aria-current]')?.textContent")
+        assert (marked is None) == (number == 0)
+
+
+def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    browser.press(HOME, "input[type=range]")
+    assert browser.text(".count").startswith("event 0 of")
+    browser.press(RIGHT)
+    browser.press(RIGHT)
+    browser.press(LEFT)
+    assert browser.text(".count").startswith("event 1 of")
+    browser.press("]")
+    assert browser.text("p.event").startswith("memblock_add: [0x60000000-0x9fffffff]")
+    browser.press(END, "input[type=range]")
+    browser.press("/")
+    assert browser.run("return document.activeElement.id") == "query"
+    browser.run("document.querySelector('.owners button[tabindex=\"0\"]').focus()")
+    browser.press(DOWN)
+    browser.press(DOWN)
+    browser.press(DOWN)
+    browser.press(ENTER)
+    assert browser.text(".card h4") == "0x60100000"
+    assert "kernel image" in browser.text(".card dl")
+    assert browser.run("return document.activeElement.dataset.base") == str(0x60100000)
+    stops = browser.run(
+        "return [...document.querySelectorAll('button, input, select, [tabindex]')]"
+        ".filter((e) => e.tabIndex >= 0 && e.offsetParent && !e.matches('.link')).length"
+    )
+    assert stops < 40  # lists are one stop each
+    nameless = browser.run(
+        "return [...document.querySelectorAll('button, input, select')].filter((e) =>"
+        " !e.textContent.trim() && !e.ariaLabel && !e.labels?.length).map((e) => e.outerHTML)"
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "owner", "address"),
+    [
+        ("0x68000010", "device tree", "0x68000010"),
+        ("9f123456", "CMA area reserved", "0x9f123456"),
+        ("kernel im", "kernel image", "0x60100000"),
+        ("0x10", "no RAM here", "0x00000010"),
+    ],
+)
+def test_an_address_or_a_name_is_found(
+    asked: str, owner: str, address: str, browser: Browser, single: Path
+) -> None:
+    browser.open(single)
+    browser.press(asked + ENTER, "#query")
+    assert browser.text(".card h4") == address
+    assert browser.text(".card dd") == owner
+    if owner != "no RAM here":
+        assert browser.run("return document.querySelectorAll('.mark').length") == 2
+        touched = browser.texts(".card .events button")
+        assert any("memblock_reserve" in text for text in touched)
+
+
+def test_what_is_gone_at_the_end_is_found_where_it_was(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    browser.press("pcpu_embed_first_chunk", "#query")
+    assert browser.run("return document.querySelectorAll('#results button').length") > 2
+    browser.press(DOWN)
+    browser.press(ENTER)
+    assert "pcpu_embed_first_chunk" in browser.text("p.event")
+
+
+def test_an_address_tells_where_its_page_came_to(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    for asked, told in (
+        ("0x70000000", "zone Normal, free: block of order 10 at 0x70000000"),
+        ("0x60100000", "zone Normal, kept: kernel image"),
+        ("0x60b90999", "zone Normal, not handed over: the rest of its page is taken"),
+    ):
+        browser.run("document.querySelector('#query').value = ''")
+        browser.press(asked + ENTER, "#query")
+        assert told in browser.texts(".card dd")
+
+
+def test_pointing_at_the_picture_tells_the_owner(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    x, y = browser.run(
+        "const box = [...document.querySelectorAll('.picture rect.detail')].at(-1)"
+        ".getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]"
+    )
+    browser.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    assert browser.run("return document.querySelector('.tip').hidden") is False
+    assert browser.text(".tip b") == "CMA area reserved"
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.command(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
+        )
+    assert browser.text(".card h4") == "0x9f000000"
+
+
+def test_a_log_line_leads_to_its_event(browser: Browser, single: Path, boot: Boot) -> None:
+    browser.open(single)
+    browser.run(
+        "[...document.querySelectorAll('.log button')]"
+        ".find((row) => row.textContent.includes('cma: Reserved')).click()"
+    )
+    assert browser.text("p.event") == "cma: Reserved 16 MiB at 0x9f000000"
+    reserves = [e for e in boot.trace if isinstance(e, MemblockRange)]
+    assert len(reserves) > len(browser.texts(".rest .link"))
+
+
+def test_the_theme_follows_and_can_be_chosen(browser: Browser, single: Path) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    browser.open(single)
+    light = browser.run(paper)
+    browser.open(single, dark=True)
+    dark = browser.run(paper)
+    assert light != dark
+    browser.click("#theme")
+    assert (browser.text("#theme"), browser.run(paper)) == ("Theme: light", light)
+    browser.click("#theme")
+    assert (browser.text("#theme"), browser.run(paper)) == ("Theme: dark", dark)
+    browser.open(single)
+    assert browser.run(paper) == dark  # it is kept
+    browser.click("#theme")
+    assert browser.run(paper) == light
+
+
+# Both strips hold together, nothing lies over anything else, and no text leaves its place.
+OVERLAPS = """
+const rows = [...document.querySelectorAll('.owners button')].filter((row) => row.offsetParent);
+const boxes = rows.map((row) => row.getBoundingClientRect());
+const found = [];
+boxes.forEach((box, i) => {
+  const follows = i && rows[i].closest('ol') === rows[i - 1].closest('ol');
+  if (follows && box.top < boxes[i - 1].bottom - 0.5) found.push(i);
+});
+for (const row of rows) {
+  const parts = [...row.children].map((child) => [child, child.getBoundingClientRect()]);
+  for (const [a, x] of parts) for (const [b, y] of parts)
+    if (a !== b && a.className !== 'bar' && b.className !== 'bar' &&
+        x.left < y.right - 1 && y.left < x.right - 1 &&
+        x.top < y.bottom - 1 && y.top < x.bottom - 1)
+      found.push([a.textContent, b.textContent]);
+}
+for (const picture of document.querySelectorAll('.picture')) {
+  if (!picture.offsetParent) continue;
+  const frame = picture.getBoundingClientRect();
+  for (const rect of picture.querySelectorAll('rect')) {
+    const box = rect.getBoundingClientRect();
+    if (box.left < frame.left - 1 || box.right > frame.right + 2) found.push(['outside', box.left]);
+  }
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("width", [390, 760, 1280, 1900])
+@pytest.mark.parametrize("name", ["single", "double", "crowded"])
+def test_nothing_overlaps_or_runs_out_of_the_window(
+    name: str, width: int, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    browser.open(request.getfixturevalue(name), width=width)
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.run(OVERLAPS) == []
+
+
+def test_small_regions_can_be_seen(browser: Browser, crowded: Path) -> None:
+    browser.open(crowded)
+    widths = browser.run(
+        "return [...document.querySelectorAll('.picture rect.detail')]"
+        ".map((rect) => rect.width.baseVal.value)"
+    )
+    assert len(widths) > 120
+    assert min(widths) >= 1
+
+
+def test_two_boots_go_together(browser: Browser, double: Path) -> None:
+    browser.open(double)
+    assert browser.text(".comparison h2") == "What differs"
+    go(browser, 20)
+    stages = browser.run(
+        "return [...document.querySelectorAll('select')].map((s) => s.selectedOptions[0].text)"
+    )
+    assert len(set(stages)) == 1
+    counts = browser.texts(".count")
+    browser.click(".comparison input[type=checkbox]")
+    go(browser, 5, side=1)
+    assert browser.texts(".count")[0] == counts[0]
+    assert browser.run("return document.querySelectorAll('li.differs').length") > 0
+
+
+def test_two_boots_on_a_phone_are_shown_in_turn(browser: Browser, double: Path) -> None:
+    browser.open(double, width=390, height=844)
+    shown = "return [...document.querySelectorAll('.side')].map((side) => !!side.offsetParent)"
+    assert browser.run(shown) == [True, False]
+    browser.click(".which button:last-child")
+    assert browser.run(shown) == [False, True]
+    rect = "document.querySelectorAll('.side')[1].querySelector('.picture rect')"
+    assert browser.run(f"return {rect}.getBoundingClientRect().height") > 0
+
+
+def test_print_shows_both_and_no_controls(browser: Browser, double: Path) -> None:
+    browser.open(double)
+    browser.media("print")
+    shown = (
+        "return [...document.querySelectorAll(arguments[0])].filter((e) => e.offsetParent).length"
+    )
+    assert browser.run(shown, ".side") == 2
+    assert browser.run(shown, ".controls button, #theme, .search, input[type=range]") == 0
+    assert (
+        browser.run("return getComputedStyle(document.querySelector('.log')).maxHeight") == "none"
+    )
+    browser.media("")
+
+
+def test_text_from_a_boot_does_no_harm(browser: Browser, folder: Path) -> None:
+    tree = board((BASE, 256 * MIB), bootargs=HOSTILE)
+    side = model_side(bootsim.boot(dtb=tree), name=HOSTILE, died=HOSTILE)
+    side.tables.append(Table(HOSTILE, ["name", "size"], [[HOSTILE, -4096]], frozenset([1])))
+    file = folder / "hostile.html"
+    file.write_text(page([side], HOSTILE), "utf-8")
+    browser.open(file)
+    browser.press("onerror" + ENTER, "#query")
+    assert browser.run("return window.harmed") is None
+    assert browser.text("h1") == HOSTILE
+    assert browser.text("h2") == HOSTILE
+    assert browser.run("return document.querySelectorAll('img').length") == 0
+    assert browser.run("return document.querySelectorAll('script').length") == 2
+
+
+def test_the_model_beside_the_real_kernel(browser: Browser, folder: Path) -> None:
+    real = RealBoot(load_kernel_image(need_kernel()), cmdline="memblock=debug")
+    source = kernel_source(real)
+    placed: dict[str, Any] = real.placed()
+    model = bootsim.boot(profile="linux-6.1-armmp", cmdline="memblock=debug", **placed)
+    file = folder / "real.html"
+    file.write_text(page([model_side(model), kernel_side(real, source)], "Both"), "utf-8")
+    browser.open(file)
+    assert browser.text(".comparison h2") == "No difference"
+    assert browser.run("return document.querySelectorAll('li.differs').length") == 0
+    browser.press(HOME, "input[type=range]")
+    for _ in range(12):
+        browser.press("]")
+        tables = browser.run(
+            "return [...document.querySelectorAll('.side')].map((side) =>"
+            " [...side.querySelectorAll('.rest .link')].map((r) => r.textContent).join())"
+        )
+        assert tables[0] == tables[1]
