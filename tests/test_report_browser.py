@@ -106,7 +106,7 @@ def test_it_shows_the_end_of_the_boot(browser: Browser, single: Path, boot: Boot
     browser.open(single)
     assert browser.text("h1") == "V2P-CA9"
     assert browser.text(".count") == f"event {len(boot.trace) - 1} of {len(boot.trace) - 1}"
-    captions = browser.texts(".rest caption")
+    captions = browser.texts(".memblock caption")
     assert captions[1].startswith(f"reserved: {boot.memblock.reserved.cnt} of 128 regions")
     (normal,) = [row for row in browser.texts(".wide tbody tr") if row.startswith("Normal60000")]
     assert f"{boot.buddy.nr_free_pages():,}" in normal
@@ -119,10 +119,9 @@ def test_the_slider_leads_through_the_boot(browser: Browser, single: Path, boot:
         go(browser, number)
         moment = past[number]
         assert browser.text(".count").startswith(f"event {moment.last} of")
-        rows = browser.texts(".rest table:last-of-type .link")
         ranges = [f"{r.base:#010x}-{r.end - 1:#010x}" for r in moment.tables.reserved]
         memory = [f"{r.base:#010x}-{r.end - 1:#010x}" for r in moment.tables.memory]
-        assert browser.texts(".rest .link") == memory + ranges, (number, rows)
+        assert browser.texts(".memblock .link") == memory + ranges, number
         marked = browser.run("return document.querySelector('.log [aria-current]')?.textContent")
         assert (marked is None) == (number == 0)
 
@@ -227,7 +226,7 @@ def test_a_log_line_leads_to_its_event(browser: Browser, single: Path, boot: Boo
     )
     assert browser.text("p.event") == "cma: Reserved 16 MiB at 0x9f000000"
     reserves = [e for e in boot.trace if isinstance(e, MemblockRange)]
-    assert len(reserves) > len(browser.texts(".rest .link"))
+    assert len(reserves) > len(browser.texts(".memblock .link"))
 
 
 def test_the_theme_follows_and_can_be_chosen(browser: Browser, single: Path) -> None:
@@ -365,6 +364,6 @@ def test_the_model_beside_the_real_kernel(browser: Browser, folder: Path) -> Non
         browser.press("]")
         tables = browser.run(
             "return [...document.querySelectorAll('.side')].map((side) =>"
-            " [...side.querySelectorAll('.rest .link')].map((r) => r.textContent).join())"
+            " [...side.querySelectorAll('.memblock .link')].map((r) => r.textContent).join())"
         )
         assert tables[0] == tables[1]

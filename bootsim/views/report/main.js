@@ -61,10 +61,9 @@ class View {
         el("div", { class: "track" }, this.ticks, this.slider),
         this.event, this.picture),
       el("div", { class: "columns" },
-        el("section", {}, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
-        el("div", { class: "rest" },
-          el("section", {}, el("h3", {}, "An address"), this.card),
-          el("section", {}, el("h3", {}, "memblock"), this.memory, this.reserved)),
+        el("section", { class: "address" }, el("h3", {}, "An address"), this.card),
+        el("section", { class: "ram" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
+        el("section", { class: "memblock" }, el("h3", {}, "memblock"), this.memory, this.reserved),
         ...side.tables.map(givenTable),
         handover(side),
         el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log)));
@@ -101,6 +100,10 @@ class View {
 
   choose(address, reveal = false) {
     for (const view of views) { view.address = address; view.draw(); }
+    if (this.card.getBoundingClientRect().left === this.owners.getBoundingClientRect().left) {
+      this.card.parentElement.scrollIntoView({ block: "start" });  // one column: it is out of sight
+      return;
+    }
     if (!reveal) return;
     const row = [...this.owners.querySelectorAll("button")].findLast((r) => Number(r.dataset.base) <= address);
     row?.scrollIntoView({ block: "center" });
@@ -172,7 +175,7 @@ function momentText(side, now) {
 function stageStarts(side) {
   const starts = [];
   side.moments.forEach((moment, index) => {
-    const stage = moment.stage || "after the last stage";
+    const stage = moment.stage || (starts.length ? `after ${starts.at(-1)[0].replace(/^after /, "")}` : "start");
     if (starts.at(-1)?.[0] !== stage) starts.push([stage, index]);
   });
   return starts;

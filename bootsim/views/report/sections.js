@@ -56,10 +56,12 @@ function drawRegions(view, name, before, other) {
   const rows = regions.map((region, index) => ({
     mark: [old && !old.has(key(region)) ? "new" : "", theirs && !theirs.has(key(region)) ? "differs" : ""].join(" "),
     cells: [index, el("button", { type: "button", class: "link", onclick: () => view.choose(region.base) }, span(region)),
-      sizeText(region.size), region.flags || "—", ownersText(pieces, region, name)],
+      sizeText(region.size), region.flags, ownersText(pieces, region, name)],
   }));
   const caption = `${name}: ${regions.length} of ${side.moments[moment]?.rooms[name] ?? "?"} regions, ${sizeText(total)}`;
-  view[name].replaceChildren(table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"], rows, [0, 2]));
+  const made = table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"], rows, [0, 2]);
+  made.classList.add("regions", name);
+  view[name].replaceChildren(made);
 }
 
 function ownersText(pieces, region, name) {
