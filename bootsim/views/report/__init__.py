@@ -67,9 +67,7 @@ def _palette() -> str:
         "".join(f"--c{n}:{colour};--on{n}:{ink_on(colour)};" for n, colour in enumerate(colours))
         for colours in ([c.light for c in CATEGORIES], [c.dark for c in CATEGORIES])
     )
-    classes = "".join(
-        f".c{n}{{--c:var(--c{n});--on:var(--on{n})}}" for n in range(len(CATEGORIES))
-    )
+    classes = "".join(f".c{n}{{--c:var(--c{n});--on:var(--on{n})}}" for n in range(len(CATEGORIES)))
     return (
         f":root{{{light}}}\n"
         f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
