@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from bootsim.simulate import Boot
 from bootsim.trace import Printk, Stage
 from bootsim.views.categories import CATEGORIES, ink_on
-from bootsim.views.report import Side, Table, json_in_html, model_side, page
+from bootsim.views.report import Finding, Side, Step, json_in_html, model_side, page
 from bootsim.views.report.data import report_data
 from tests.command import Run
 from tests.requirements import need_kernel
@@ -135,13 +136,15 @@ def test_nothing_from_outside_becomes_markup() -> None:
     usual = page([side()], "usual")
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE.replace('"', ""))
     boot = side(dtb=tree)
-    boot.tables.append(Table(HOSTILE, [HOSTILE], [[HOSTILE]]))
-    hostile = page([boot], HOSTILE)
+    finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
+    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
+    hostile = page([replace(boot, findings=[finding], waterfall=[step])], HOSTILE)
     assert Page(hostile).tags == Page(usual).tags
     assert Page(hostile).texts["title"][0] == HOSTILE
     data = json.loads(re.findall(r'id="data">(.*?)</script>', hostile)[0])
     assert dict(data["sides"][0]["facts"])["Command line"] == HOSTILE
-    assert data["sides"][0]["tables"][0]["rows"] == [[HOSTILE]]
+    assert data["sides"][0]["findings"][0]["details"] == [[HOSTILE, HOSTILE]]
+    assert data["sides"][0]["waterfall"] == [["-", HOSTILE, 4096, 0, 0]]
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "\u2028\u2029", "\ud800", "]]>", "\0", "<!--", 'a"b\\'])

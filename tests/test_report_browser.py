@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from bootsim.realkernel.image import load_kernel_image
 from bootsim.simulate import Boot
 from bootsim.sources import kernel_source
 from bootsim.trace import MemblockRange
+from bootsim.views.categories import CATEGORIES, FREE, KERNEL
 from bootsim.views.history import history
 from bootsim.views.owners import ram_of
-from bootsim.views.report import Table, kernel_side, model_side, page
+from bootsim.views.report import Finding, Step, kernel_side, model_side, page
 from tests.browser import Browser, chromium
 from tests.requirements import need_kernel
 from tests.trees import CELLS, board
@@ -334,12 +336,51 @@ def test_print_shows_both_and_no_controls(browser: Browser, double: Path) -> Non
     browser.media("")
 
 
+def test_findings_and_the_waterfall_have_their_place(
+    browser: Browser, single: Path, folder: Path, boot: Boot
+) -> None:
+    browser.open(single)
+    assert browser.texts(".findings, .waterfall") == []
+    side = replace(
+        model_side(boot),
+        findings=[
+            Finding(
+                "W-THIS",
+                "warning",
+                "something is odd",
+                [("Remedy", "leave it")],
+                [("the kernel", 0x60100000, 0xA90998)],
+            )
+        ],
+        waterfall=[
+            Step("=", "the tree's memory", 1024 * MIB, 0, FREE),
+            Step("-", "kernel image", 256 * MIB, 768 * MIB, KERNEL),
+            Step("=", "free", 768 * MIB, 0, FREE),
+        ],
+    )
+    file = folder / "more.html"
+    file.write_text(page([side], "More"), "utf-8")
+    browser.open(file)
+    browser.click(".findings .link")
+    assert browser.text(".card h4") == "0x60100000"
+    assert browser.texts(".waterfall .size") == ["1 GiB", "\u2212256 MiB", "768 MiB"]
+    bars = browser.run(
+        "return [...document.querySelectorAll('.waterfall .bar')].map((bar) => {"
+        " const [all, part] = [bar, bar.firstChild].map((e) => e.getBoundingClientRect());"
+        " return [(part.left - all.left) / all.width, part.width / all.width]; })"
+    )
+    for found, wanted in zip(bars, [(0, 1), (0.75, 0.25), (0, 0.75)], strict=True):
+        assert found == pytest.approx(wanted, abs=0.01)
+
+
 def test_text_from_a_boot_does_no_harm(browser: Browser, folder: Path) -> None:
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE)
     side = model_side(bootsim.boot(dtb=tree), name=HOSTILE, died=HOSTILE)
-    side.tables.append(Table(HOSTILE, ["name", "size"], [[HOSTILE, -4096]], frozenset([1])))
+    finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
+    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
+    hostile = replace(side, findings=[finding], waterfall=[step])
     file = folder / "hostile.html"
-    file.write_text(page([side], HOSTILE), "utf-8")
+    file.write_text(page([hostile], HOSTILE), "utf-8")
     browser.open(file)
     browser.press("onerror" + ENTER, "#query")
     assert browser.run("return window.harmed") is None

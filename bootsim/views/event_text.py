@@ -20,6 +20,7 @@ from bootsim.trace import (
     Printk,
     Stage,
     Use,
+    as_data,
 )
 from bootsim.views import size_text
 
@@ -44,14 +45,17 @@ def event_text(event: Event, features: MemblockFeatures | None = None) -> str:
         case MemblockRange() | MemblockAlloc() | MemblockResize():
             logged = replace(event, debug=True)
             line = format_event(logged, features or MemblockFeatures.linux_6_1())
-            return line or _unlogged(event)
-    raise AssertionError(f"an event of a new kind: {event!r}")
+            if line is None and isinstance(event, MemblockRange):
+                return f"{event.function}: {_span(event.base, event.size)} {event.caller}"
+            return line or _fields(event)
+    return _fields(event)
 
 
-def _unlogged(event: Event) -> str:
-    if isinstance(event, MemblockRange):
-        return f"{event.function}: {_span(event.base, event.size)} {event.caller}"
-    return str(event)
+def _fields(event: Event) -> str:
+    """An event that Linux has no words for."""
+    data = as_data(event)
+    kind = data.pop("kind")
+    return f"{kind}: " + ", ".join(f"{name} {value}" for name, value in data.items())
 
 
 def _span(base: int, size: int) -> str:

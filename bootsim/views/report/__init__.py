@@ -18,9 +18,9 @@ from pathlib import Path
 from bootsim import __version__
 from bootsim.views.categories import CATEGORIES, ink_on
 from bootsim.views.report.data import report_data
-from bootsim.views.report.side import Side, Table, kernel_side, log_side, model_side
+from bootsim.views.report.side import Finding, Side, Step, kernel_side, log_side, model_side
 
-__all__ = ["Side", "Table", "kernel_side", "log_side", "model_side", "page"]
+__all__ = ["Finding", "Side", "Step", "kernel_side", "log_side", "model_side", "page"]
 
 _PARTS = Path(__file__).parent
 _SCRIPTS = ("data.js", "elements.js", "picture.js", "sections.js", "search.js", "main.js")

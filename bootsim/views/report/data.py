@@ -8,6 +8,7 @@ sizes are bytes. `script.js` is the other end of this format.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import Any
@@ -88,15 +89,11 @@ def _side(side: Side) -> dict[str, Any]:
         "zones": handover and handover.zones,
         "buddyinfo": handover and handover.buddyinfo,
         "blocks": handover and _block_runs(handover.blocks),
-        "tables": [
-            {
-                "title": table.title,
-                "columns": list(table.columns),
-                "rows": [list(row) for row in table.rows],
-                "sizes": sorted(table.sizes),
-            }
-            for table in side.tables
+        "waterfall": [
+            [step.sign, step.what, step.size, step.start, kinds[step.kind]]
+            for step in side.waterfall
         ],
+        "findings": [asdict(finding) for finding in side.findings],
         "strings": list(strings.places),
     }
 

@@ -64,7 +64,8 @@ class View {
         el("section", { class: "address" }, el("h3", {}, "An address"), this.card),
         el("section", { class: "ram" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
         el("section", { class: "memblock" }, el("h3", {}, "memblock"), this.memory, this.reserved),
-        ...side.tables.map(givenTable),
+        findings(this),
+        waterfall(side),
         handover(side),
         el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log)));
   }

@@ -139,18 +139,33 @@ function handover(side) {
       Array.from({ length: orders }, (_, order) => order + 1)));
 }
 
-// Tables that came with the boot, with a bar where they tell bytes.
-function givenTable(given) {
-  const most = (column) => Math.max(1, ...given.rows.map((row) => Math.abs(row[column])));
-  const scales = new Map(given.sizes.map((column) => [column, most(column)]));
-  const cell = (value, column) => {
-    if (!scales.has(column)) return value;
-    const line = el("i", { class: value < 0 ? "gone" : "" });
-    line.style.width = `${Math.abs(value) / scales.get(column) * 100}%`;
-    return el("span", { class: "amount" }, `${value < 0 ? "−" : ""}${sizeText(Math.abs(value))}`, el("span", { class: "bar" }, line));
-  };
-  return el("section", { class: "wide" }, el("h3", {}, given.title),
-    table(given.title, given.columns, given.rows.map((row) => ({ cells: row.map(cell) })), given.sizes));
+// Step by step from what the tree has to what is free; drawn once.
+function waterfall(side) {
+  if (!side.waterfall.length) return undefined;
+  const most = Math.max(...side.waterfall.map(([, , size, start]) => start + size), 1);
+  return el("section", { class: "wide" }, el("h3", {}, "Where the RAM went"),
+    el("ol", { class: "waterfall" }, ...side.waterfall.map(([sign, what, size, start, kind]) => {
+      const line = el("i", { class: `c${kind}` });
+      line.style.marginLeft = `${start / most * 100}%`;
+      line.style.width = `${size / most * 100}%`;
+      return el("li", { class: sign === "=" ? "sum" : "" },
+        el("span", { class: "what" }, what),
+        el("span", { class: "size" }, `${{ "-": "−", "+": "+", "=": "" }[sign]}${sizeText(size)}`),
+        el("span", { class: "bar", "aria-hidden": "true" }, line));
+    })));
+}
+
+// What a check has found; drawn once.
+function findings(view) {
+  const { side } = view;
+  if (!side.findings.length) return undefined;
+  return el("section", { class: "wide" }, el("h3", {}, "Findings"),
+    el("ul", { class: "findings" }, ...side.findings.map((finding) => el("li", { class: finding.severity },
+      el("p", {}, el("b", {}, finding.code), " ", finding.text),
+      el("dl", {}, ...finding.details.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
+      el("p", {}, ...finding.areas.map(([what, base, size]) =>
+        el("button", { type: "button", class: "link", onclick: () => view.choose(base, true) },
+          `${what} ${span({ base, end: base + size })}`)))))));
 }
 
 function drawLog(view) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bootsim.dmesg.replayed import Replayed
 from bootsim.errors import BootsimError
@@ -18,6 +18,7 @@ from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
 from bootsim.trace import PageFree, Stage, Trace
 from bootsim.views import size_text, zones
+from bootsim.views.categories import Category
 from bootsim.views.history import History, history
 from bootsim.views.owners import ram_of
 
@@ -37,13 +38,32 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table that a section of a report shows; `sizes` are the columns that hold bytes."""
+class Step:
+    """A step of the waterfall: `size` bytes of what was there go to `what`, or come if `sign` is +.
 
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    sizes: frozenset[int] = frozenset()
+    With `sign` = the step is a sum on the way. `start` is where its bar begins, in bytes from
+    none; `kind` has its colour.
+    """
+
+    sign: Literal["-", "+", "="]
+    what: str
+    size: int
+    start: int
+    kind: Category
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has found: a code, how bad it is, and more to read.
+
+    `areas` is the memory that it is about: what is there, base and size in bytes.
+    """
+
+    code: str
+    severity: Literal["info", "warning", "error"]
+    text: str
+    details: Facts = field(default_factory=list)
+    areas: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +71,8 @@ class Side:
     """What a report shows of one boot.
 
     `remarks` are what the reader must know of how the rest came about. `handover` is None, with the
-    reason among the remarks, where there is no page allocator to be read. `tables` are sections of
-    their own. `source` is the boot's part in a comparison.
+    reason among the remarks, where there is no page allocator to be read. `source` is the boot's
+    part in a comparison. `waterfall` and `findings` have a section each, where there are any.
     """
 
     name: str
@@ -66,7 +86,8 @@ class Side:
     remarks: list[str]
     died: str | None
     source: Source
-    tables: list[Table] = field(default_factory=list)
+    waterfall: Sequence[Step] = ()
+    findings: Sequence[Finding] = ()
 
 
 def model_side(boot: Boot, *, name: str | None = None, died: str | None = None) -> Side:
