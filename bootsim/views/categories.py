@@ -31,9 +31,7 @@ DEVICE_TREE = Category("D", "device tree", "#e0a100", "#e8b93e", ("device tree",
 INITRD = Category("I", "initrd", "#009e73", "#2fbf95", ("initrd",))
 CMA = Category("C", "CMA", "#3fa3dc", "#6cc0ee", ("CMA",))
 MEMORY_MAP = Category("M", "memory map", "#0a63a8", "#4d92d6", ("memory map",))
-TREE = Category(
-    "T", "reserved by the tree", "#5a3fb5", "#a294f2", ("/reserved-memory", "/memreserve")
-)
+TREE = Category("T", "reserved by the tree", "#5a3fb5", "#a294f2", ("/reserved-memory",))
 RESERVED = Category("R", "other reservation", "#7a8190", "#7f8896")
 NOT_LINUX = Category("X", "not Linux's", "#3b3f4a", "#c9ced8")
 FREE = Category(".", "free", "#e4e9ee", "#2c343f")

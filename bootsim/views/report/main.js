@@ -60,11 +60,11 @@ class View {
           this.stages, this.count),
         el("div", { class: "track" }, this.ticks, this.slider),
         this.event, this.picture),
+      findings(this),
       el("div", { class: "columns" },
         el("section", { class: "address" }, el("h3", {}, "An address"), this.card),
         el("section", { class: "ram" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
         el("section", { class: "memblock" }, el("h3", {}, "memblock"), this.memory, this.reserved),
-        findings(this),
         waterfall(side),
         handover(side),
         el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log)));

@@ -72,7 +72,7 @@ function piece({ group, x, w }, y, height, drawn, extra, handlers) {
 // A name in a piece, as far as there is room for it.
 function label({ group, x, w }, y) {
   const room = Math.floor((w - 9) / 6.9);
-  const { owner } = group;
+  const owner = group.owner.replace(/^\/reserved-memory\//, "");
   const text = room < 4 ? "" : owner.length <= room ? owner : room < 6 ? "" : `${owner.slice(0, room - 1).trimEnd()}…`;
   return svg("text", { class: `label c${group.kind}`, x: x + 5, y: y + 4 }, text);
 }

@@ -60,7 +60,7 @@ class Finding:
     """
 
     code: str
-    severity: Literal["info", "warning", "error"]
+    severity: str  # info, warning or error
     text: str
     details: Facts = field(default_factory=list)
     areas: list[tuple[str, int, int]] = field(default_factory=list)
