@@ -287,6 +287,20 @@ def test_nothing_overlaps_or_runs_out_of_the_window(
     assert browser.run(OVERLAPS) == []
 
 
+def test_memory_that_is_not_mapped_is_not_called_reserved(browser: Browser, folder: Path) -> None:
+    nodes = "fw@64000000 { reg = <0x64000000 0x400000>; no-map; };"
+    tree = board((BASE, 256 * MIB), extra=f"reserved-memory {{ {CELLS} ranges; {nodes} }};")
+    boot = bootsim.boot(dtb=tree, profile="linux-6.1-armmp")
+    file = folder / "nomap.html"
+    file.write_text(page([model_side(boot)], "no-map"), "utf-8")
+    browser.open(file)
+    rows = browser.run(
+        "return [...document.querySelectorAll('.memory tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    assert rows[1] == ["1", "0x64000000-0x643fffff", "4 MiB", "nomap", "0 B"]
+
+
 def test_small_regions_can_be_seen(browser: Browser, crowded: Path) -> None:
     browser.open(crowded)
     widths = browser.run(

@@ -56,7 +56,8 @@ function drawRegions(view, name, before, other) {
   const rows = regions.map((region, index) => ({
     mark: [old && !old.has(key(region)) ? "new" : "", theirs && !theirs.has(key(region)) ? "differs" : ""].join(" "),
     cells: [index, el("button", { type: "button", class: "link", onclick: () => view.choose(region.base) }, span(region)),
-      sizeText(region.size), region.flags, ownersText(pieces, region, name)],
+      sizeText(region.size), region.flags,
+      name === "memory" ? reservedOf(region, side.reserved[moment]) : ownersText(pieces, region)],
   }));
   const caption = `${name}: ${regions.length} of ${side.moments[moment]?.rooms[name] ?? "?"} regions, ${sizeText(total)}`;
   const made = table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"], rows, [0, 2]);
@@ -64,12 +65,15 @@ function drawRegions(view, name, before, other) {
   view[name].replaceChildren(made);
 }
 
-function ownersText(pieces, region, name) {
+// How much of a region of memory is reserved, too.
+function reservedOf(region, reserved) {
+  const shared = reserved.map((other) => Math.min(other.end, region.end) - Math.max(other.base, region.base));
+  return sizeText(shared.reduce((sum, size) => sum + Math.max(size, 0), 0));
+}
+
+// The owners of what lies in a region, a crowd of them counted.
+function ownersText(pieces, region) {
   const inside = pieces.filter((piece) => piece.base < region.end && region.base < piece.end && !isFree(piece));
-  if (name === "memory") {
-    const taken = inside.reduce((sum, p) => sum + Math.min(p.end, region.end) - Math.max(p.base, region.base), 0);
-    return sizeText(taken);
-  }
   const names = [...new Set(inside.map((piece) => piece.owner))];
   const tables = names.filter((owner) => owner.startsWith("page table"));
   const rest = tables.length > 1 ? names.filter((owner) => !tables.includes(owner)) : names;
