@@ -1,4 +1,4 @@
-"""Numbers as users write them: decimal, 0x, or with a suffix K, M, G."""
+"""Numbers as users write them, decimal, 0x, or with a suffix K, M, G; and as they are shown."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def parse_number(text: str) -> int | None:
     digits, suffix = match.groups()
     base = 16 if digits[:2].lower() == "0x" else 10
     return int(digits, base) << _SHIFT[suffix.lower()]
+
+
+def size_text(size: int) -> str:
+    """A size in bytes in the largest unit that divides it well: 1 GiB, 16 MiB, 48.5 KiB, 40 B."""
+    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << shift:
+            text = f"{size / (1 << shift):.1f}".removesuffix(".0")
+            return f"{text} {unit}"
+    return f"{size} B"

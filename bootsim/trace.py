@@ -110,6 +110,28 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """The kernel will not have, or cannot do, what it was asked to: told where it decides so.
+
+    `what` names the decision, [base, base + size) is what it is about, as asked: 64 bits of it
+    where a tree has them. `node` is the path of the tree's node that asked, empty for the kernel
+    itself and its parameters; `other` what else has to do with it. What may lie anywhere between
+    `start` and `end` has the alignment `align` and base 0. `errno` is negative, or 0 if the
+    function that refused has none.
+    """
+
+    what: str
+    base: int
+    size: int
+    node: str = ""
+    other: str = ""
+    errno: int = 0
+    start: int = 0
+    end: int = 0
+    align: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CreateMapping:
     """The kernel mapped [virt, virt + size) to physical memory at `phys` as `type` (MT_...)."""
 
@@ -148,6 +170,7 @@ Event = (
     | MemblockAlloc
     | MemblockResize
     | Use
+    | Refusal
     | CreateMapping
     | PageAlloc
     | PageFree
@@ -164,6 +187,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = MappingProxyType(
         "memblock_alloc": MemblockAlloc,
         "memblock_resize": MemblockResize,
         "use": Use,
+        "refusal": Refusal,
         "mapping": CreateMapping,
         "page_alloc": PageAlloc,
         "page_free": PageFree,

@@ -27,10 +27,10 @@ _U64 = (1 << 64) - 1
 _LOCATED_TOKENS = frozenset((dtlib._T.LABEL, dtlib._T.REF))
 
 
-def parse(source: SourceText, include_dirs: Sequence[Path], budget: SourceBudget) -> dtlib.DT:
+def parse(source: SourceText, include_dirs: Sequence[Path], budget: SourceBudget) -> Source:
     """The tree that `source` describes. Raises DeviceTreeError."""
     try:
-        return _Parser(source, include_dirs, budget)
+        return Source(source, include_dirs, budget)
     except dtlib.DTError as error:  # what is found in the whole tree and has no place in the text
         raise DeviceTreeError(f"{source.file}: {' '.join(str(error).split())}") from error
 
@@ -41,7 +41,9 @@ class _Located(str):
     place: tuple[SourceText, int]
 
 
-class _Parser(dtlib.DT):
+class Source(dtlib.DT):
+    """The tree that a text describes, with the place of each part of it."""
+
     def __init__(
         self, source: SourceText, include_dirs: Sequence[Path], budget: SourceBudget
     ) -> None:
@@ -52,9 +54,25 @@ class _Parser(dtlib.DT):
         self._cell_bits = 64
         self._in_expression = False
         self._assigned: dict[Any, tuple[SourceText, int]] = {}
+        self._opened: dict[Any, tuple[SourceText, int]] = {}
         super().__init__(source.file, [str(directory) for directory in include_dirs])
 
     # Places and errors.
+
+    def places(self) -> dict[tuple[str, str], tuple[SourceText, int]]:
+        """Where each node begins and each property has its value, by node path and property name.
+
+        The property of a node itself is "". What is written twice has its last value's place, and
+        a node the first.
+        """
+        found: dict[tuple[str, str], tuple[SourceText, int]] = {}
+        for node in self.node_iter():
+            if node in self._opened:
+                found[node.path, ""] = self._opened[node]
+            for name, prop in node.props.items():
+                if prop in self._assigned:
+                    found[node.path, name] = self._assigned[prop]
+        return found
 
     def _place(self) -> tuple[SourceText, int]:
         """The text that is being read, and the last token in it."""
@@ -101,6 +119,7 @@ class _Parser(dtlib.DT):
             depth += 1
         if depth > FDT_MAX_DEPTH:
             self._parse_error(f"nodes are nested deeper than {FDT_MAX_DEPTH}")
+        self._opened.setdefault(node, self._place())
         self._has_subnode[-1:] = [True]
         self._has_subnode.append(False)
         node = super()._parse_node(node)

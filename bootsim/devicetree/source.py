@@ -7,13 +7,14 @@ and the preprocessor are imported only where they are needed: a blob needs neith
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bootsim.devicetree.blob import flatten
-from bootsim.devicetree.text import SourceBudget, SourceText
+from bootsim.devicetree.text import Position, SourceBudget, SourceText
 from bootsim.devicetree.tree import Node, Tree
 from bootsim.machine.memory import Range
 
@@ -40,6 +41,23 @@ def compile_dts(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> bytes
 
 def compile_tree(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> Tree:
     """The tree of the DTS file at `path`; as compile_dts(), for who wants the tree too."""
+    return read_source(path, include_dirs=include_dirs)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where in which file the nodes and properties of a tree are written."""
+
+    _places: Mapping[tuple[str, str], tuple[SourceText, int]]
+
+    def position(self, path: str, prop: str = "") -> Position | None:
+        """Where property `prop` of the node at `path` is, or else the node; None for neither."""
+        place = self._places.get((path, prop)) or self._places.get((path, ""))
+        return place[0].position(place[1]) if place else None
+
+
+def read_source(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> tuple[Tree, Places]:
+    """The tree of the DTS file at `path`, and where its parts are; raises as compile_dts()."""
     from bootsim.devicetree.parser import parse  # noqa: PLC0415
 
     budget = SourceBudget()
@@ -51,7 +69,8 @@ def compile_tree(path: Path | str, *, include_dirs: Sequence[Path] = ()) -> Tree
     parsed = parse(source, include_dirs, budget)
     root = _node(parsed.root, "/")
     reserved = tuple(Range(address, size) for _, address, size in parsed.memreserves)
-    return Tree(source.file, root, reserved, _boot_cpuid(root))
+    tree = Tree(source.file, root, reserved, _boot_cpuid(root))
+    return tree, Places(parsed.places())
 
 
 def _node(node: dtlib.Node, path: str) -> Node:

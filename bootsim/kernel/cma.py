@@ -8,6 +8,7 @@ from __future__ import annotations
 from bootsim.kernel.kernel import NUMA_NO_NODE, CmaArea, Kernel
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, round_up
 from bootsim.kernel.params import memparse
+from bootsim.trace import Refusal
 
 ENOMEM, EBUSY, EINVAL, ENOSPC = 12, 16, 22, 28
 U32_MASK = 0xFFFFFFFF
@@ -69,17 +70,29 @@ def cma_declare_contiguous(
 
     node = f" on node {NUMA_NO_NODE}" if kernel.profile.features.cma_says_node else ""
 
+    def refuse(what: str, errno: int) -> None:
+        asked = Refusal(
+            what,
+            *(base, size, "", name, -errno),
+            start=highmem_start if what == "cma-straddles" else base,
+            end=limit,
+            align=cma_min_alignment(kernel),
+        )
+        kernel.refuse(asked)
+
     def failed(errno: int) -> int:
         kernel.pr_err(f"cma: Failed to reserve {size >> 20} MiB{node}")
         return -errno
 
     if len(kernel.cma_areas) == kernel.profile.config.max_cma_areas:
+        refuse("cma-slots", ENOSPC)
         kernel.pr_err("cma: Not enough slots for CMA reserved regions!")
         return -ENOSPC
     if not size:
         return -EINVAL
     alignment = cma_min_alignment(kernel)
     if strict and fixed and base % alignment:
+        refuse("cma-alignment", EINVAL)
         kernel.pr_err(f"cma: Region at {base:#010x} must be aligned to {alignment:#010x} bytes")
         return failed(EINVAL)
     base = round_up(base, alignment) & U32_MASK
@@ -87,6 +100,7 @@ def cma_declare_contiguous(
     limit &= -alignment
     fixed = fixed and base != 0
     if fixed and base < highmem_start < base + size & U32_MASK:
+        refuse("cma-straddles", EINVAL)
         kernel.pr_err(
             f"cma: Region at {base:#010x} defined on low/high memory boundary"
             f" ({highmem_start:#010x})"
@@ -95,12 +109,14 @@ def cma_declare_contiguous(
     if limit == 0 or limit > memblock_end:
         limit = memblock_end
     if strict and base + size & U32_MASK > limit:
+        refuse("cma-limit", EINVAL)
         kernel.pr_err(
             f"cma: Size ({size:#010x}) of region at {base:#010x} exceeds limit ({limit:#010x})"
         )
         return failed(EINVAL)
     found = _reserve(kernel, base, size, limit, highmem_start, fixed=fixed)
     if not found:
+        refuse("cma-busy" if fixed else "cma-no-room", EBUSY if fixed else ENOMEM)
         return failed(EBUSY if fixed else ENOMEM)
     base = found
     area = cma_init_reserved_mem(kernel, base, size, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SHIFT, SECTION_SIZE, round_up
 from bootsim.kernel.params import memparse
+from bootsim.trace import Refusal
 
 CRASH_ALIGN = 128 << 20
 _NAME = "crashkernel="
@@ -37,6 +38,8 @@ def reserve_crashkernel(kernel: Kernel) -> None:
         if found:
             memblock.reserve(found, asked, caller="setup_arch")
     if not found:
+        asked, start, end = (number & _U32_MASK for number in (asked, start, end))
+        kernel.refuse(Refusal("crashkernel", base, asked, start=start, end=end, align=align))
         why = "memory is in use" if base else "No suitable area found"
         kernel.pr_err(f"crashkernel reservation failed - {why}.")
         return

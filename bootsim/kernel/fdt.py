@@ -14,6 +14,7 @@ from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import FDT_NOP, Fdt, FdtNode, fdt_check_header, fdt_totalsize
 from bootsim.kernel.memory import PAGE_SIZE, PHYS_ADDR_MAX, round_up
 from bootsim.kernel.profile import MachineDesc
+from bootsim.trace import Refusal
 
 _FDT_HEADER_SIZE = 40
 _FDT_ALIGN = 8  # scripts/dtc/libfdt/fdt.c, fdt_ro_probe_()
@@ -191,7 +192,7 @@ def early_init_dt_scan_memory(kernel: Kernel) -> None:
         for base, size in reg_entries(kernel, reg):
             if size == 0:
                 continue
-            early_init_dt_add_memory_arch(kernel, base, size)
+            early_init_dt_add_memory_arch(kernel, base, size, node.path)
             if hotpluggable and kernel.memblock.mark_hotplug(
                 base & U32_MASK, size & U32_MASK, caller="early_init_dt_scan_memory"
             ):
@@ -200,27 +201,35 @@ def early_init_dt_scan_memory(kernel: Kernel) -> None:
                 )
 
 
-def early_init_dt_add_memory_arch(kernel: Kernel, base: int, size: int) -> None:
-    """Add whole pages of [base, base + size) (64-bit) that 32 bits and PHYS_OFFSET allow."""
+def early_init_dt_add_memory_arch(kernel: Kernel, base: int, size: int, node: str = "") -> None:
+    """Add whole pages of [base, base + size) (64-bit) that 32 bits and PHYS_OFFSET allow.
+
+    `node` is the path of the one that has it.
+    """
+
+    def ignore(what: str, start: int, end: int) -> None:
+        kernel.refuse(Refusal("memory-ignored", start, end - start, node))
+        kernel.pr_warn(f"OF: fdt: Ignoring memory {what} {start:#x} - {end & U64_MASK:#x}")
+
     offset = base % PAGE_SIZE
     if size < PAGE_SIZE - offset:
-        _ignore(kernel, "block", base, base + size)
+        ignore("block", base, base + size)
         return
     if offset:
         size -= PAGE_SIZE - offset
         base = round_up(base, PAGE_SIZE) & U64_MASK
     size &= -PAGE_SIZE
     if base > PHYS_ADDR_MAX:
-        _ignore(kernel, "block", base, base + size)
+        ignore("block", base, base + size)
         return
     if base + size - 1 & U64_MASK > PHYS_ADDR_MAX:
-        _ignore(kernel, "range", PHYS_ADDR_MAX + 1, base + size)
+        ignore("range", PHYS_ADDR_MAX + 1, base + size)
         size = PHYS_ADDR_MAX - base + 1
     if base + size & U64_MASK < kernel.phys_offset:
-        _ignore(kernel, "block", base, base + size)
+        ignore("block", base, base + size)
         return
     if base < kernel.phys_offset:
-        _ignore(kernel, "range", base, kernel.phys_offset)
+        ignore("range", base, kernel.phys_offset)
         size -= kernel.phys_offset - base
         base = kernel.phys_offset
     # Linux hands over phys_addr_t: 4 GiB from 0 on become nothing.
@@ -272,7 +281,3 @@ def _cell_count(node: FdtNode, name: str) -> int:
     if value is None:
         return 1  # OF_ROOT_NODE_ADDR_CELLS_DEFAULT, OF_ROOT_NODE_SIZE_CELLS_DEFAULT on ARM
     return int.from_bytes(value[:4], "big")
-
-
-def _ignore(kernel: Kernel, what: str, start: int, end: int) -> None:
-    kernel.pr_warn(f"OF: fdt: Ignoring memory {what} {start:#x} - {end & U64_MASK:#x}")

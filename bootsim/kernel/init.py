@@ -21,6 +21,7 @@ from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.params import memparse, null_parameter
+from bootsim.trace import Refusal
 from bootsim.weak import weakly
 
 U32_MASK = 0xFFFFFFFF
@@ -103,9 +104,9 @@ def arm_initrd_init(kernel: Kernel) -> None:
     size = kernel.vars.phys_initrd_size + kernel.vars.phys_initrd_start - start
     size = round_up(size, PAGE_SIZE) & U32_MASK
     if not kernel.memblock.is_region_memory(start, size):
-        problem = "is not a memory region"
+        problem, what = "is not a memory region", "initrd-not-memory"
     elif kernel.memblock.is_region_reserved(start, size):
-        problem = "overlaps in-use memory region"
+        problem, what = "overlaps in-use memory region", "initrd-in-use"
         if function == "reserve_initrd_mem":  # its message ends the line before the rest comes
             problem += "\n"
     else:
@@ -116,6 +117,7 @@ def arm_initrd_init(kernel: Kernel) -> None:
         variables.initrd_start = kernel.phys_to_virt(variables.phys_initrd_start)
         variables.initrd_end = variables.initrd_start + variables.phys_initrd_size
         return
+    kernel.refuse(Refusal(what, start, size))
     kernel.pr_err(f"INITRD: 0x{start:08x}+0x{size:08x} {problem} - disabling initrd")
 
 

@@ -33,7 +33,7 @@ from bootsim.kernel.profile import MachineDesc, Profile
 from bootsim.kernel.variables import Variables
 from bootsim.machine.memory import PhysMemory
 from bootsim.machine.mmu import TranslationFault, walk
-from bootsim.trace import BootStopped, Event, Note, Printk, Stage, Trace, Use
+from bootsim.trace import BootStopped, Event, Note, Printk, Refusal, Stage, Trace, Use
 from bootsim.weak import weakly
 
 _CONSOLE_PRINTK = struct.Struct("<4i")  # kernel/printk/printk.c: the four levels
@@ -343,6 +343,10 @@ class Kernel:
     def use(self, base: int, size: int, what: str) -> None:
         """Name what lies in [base, base + size), physical bytes."""
         self.trace.emit(Use(base, size, what))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Tell that what was asked for is not done; what Linux logs of it comes after."""
+        self.trace.emit(refusal)
 
     def warn(self, text: str) -> None:
         """A WARN(): its text, without the registers and stack that Linux prints around it."""

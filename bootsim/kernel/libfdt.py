@@ -47,6 +47,13 @@ class FdtNode:
         self._children: list[FdtNode] | None = None
 
     @property
+    def path(self) -> str:
+        """The full path, `/` for the root."""
+        if self.parent is None:
+            return "/"
+        return f"{self.parent.path.rstrip('/')}/{self.name}"
+
+    @property
     def first_word(self) -> int:
         """Where the properties begin, in words of the structure block."""
         return self._body

@@ -20,10 +20,12 @@ from bootsim.kernel.kernel import Kernel, ReservedMem
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.printk import KERN_ERR, KERN_INFO
 from bootsim.kernel.sort import sort
+from bootsim.trace import Refusal
 
 ENOENT, ENOMEM, EBUSY, EINVAL = 2, 12, 16, 22
 MEMBLOCK_ALLOC_ANYWHERE = 0xFFFFFFFF  # include/linux/memblock.h
 SMP_CACHE_BYTES = 64  # arch/arm/include/asm/cache.h with ARM_L1_CACHE_SHIFT 6
+MEMRESERVE = "/memreserve/"  # who owns what a blob's memory reservation block lists
 _PREFIX = "OF: reserved mem: "
 
 
@@ -44,9 +46,9 @@ def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
 
 def _reserve_memreserve(kernel: Kernel) -> None:
     for base, size in tree(kernel).memory_reserve_entries():
-        kernel.memblock.reserve(
-            base & U32_MASK, size & U32_MASK, caller="early_init_fdt_scan_reserved_mem"
-        )
+        base, size = base & U32_MASK, size & U32_MASK
+        kernel.memblock.reserve(base, size, caller="early_init_fdt_scan_reserved_mem")
+        kernel.use(base, size, MEMRESERVE)
 
 
 def _reserve_elfcorehdr(kernel: Kernel) -> None:
@@ -73,6 +75,7 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
     if node is None:
         return
     if not _root_is_supported(kernel, node):
+        kernel.refuse(Refusal("reserved-memory-format", 0, 0, node.path))
         kernel.pr_err(f"{_scan_prefix(kernel)}Reserved memory: unsupported node format, ignoring")
         return
     late, dynamic = _is_set_up_late(kernel), []
@@ -120,6 +123,7 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
         return -ENOENT
     entry = 4 * (kernel.vars.dt_root_addr_cells + kernel.vars.dt_root_size_cells)
     if reg and len(reg) % entry:
+        kernel.refuse(Refusal("property-length", 0, len(reg), node.path, "reg", -EINVAL))
         kernel.pr_err(
             f"{_scan_prefix(kernel)}Reserved memory: invalid reg property in '{node.name}',"
             " skipping node."
@@ -128,8 +132,14 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
     level = KERN_INFO if _says_less(kernel) else KERN_ERR
     nomap = "no-map" in node.props
     for number, (base, size) in enumerate(reg_entries(kernel, reg)):
+        if (base | size) > U32_MASK:
+            kernel.refuse(Refusal("beyond-32-bits", base, size, node.path))
         base, size = base & U32_MASK, size & U32_MASK
-        if not size or _early_init_dt_reserve_memory(kernel, base, size, nomap):
+        error = -EINVAL
+        if size:
+            error = _early_init_dt_reserve_memory(kernel, base, size, nomap)
+        if error:
+            kernel.refuse(Refusal("reserve", base, size, node.path, errno=error))
             kernel.printk(
                 level,
                 f"{_scan_prefix(kernel)}Reserved memory: failed to reserve memory for node"
@@ -160,6 +170,7 @@ def fdt_reserved_mem_save_node(kernel: Kernel, node: FdtNode, base: int, size: i
     """Keep `node` for fdt_init_reserved_mem, as long as the table has room."""
     if len(kernel.fdt.reserved_mem) == kernel.profile.config.max_reserved_regions:
         words = "all" if kernel.profile.features.reserved_mem_log == "5.0" else "for all"
+        kernel.refuse(Refusal("reserved-mem-full", base, size, node.path))
         kernel.pr_err(f"{_PREFIX}not enough space {words} defined regions.")
         return
     region = ReservedMem(node, base, size, "no-map" in node.props)
@@ -231,6 +242,7 @@ def _set_up(kernel: Kernel, region: ReservedMem) -> None:
         return
     if features.refused_pool == "keep":
         return
+    kernel.refuse(Refusal("pool", region.base, region.size, region.node.path, errno=error))
     kernel.pr_info(f"{_PREFIX}node {name} compatible matching fail")
     if region.nomap and features.nomap == "mark" and features.refused_pool == "free":
         memblock.clear_nomap(region.base, region.size, caller=caller)
@@ -255,6 +267,14 @@ def _check_for_overlap(kernel: Kernel) -> None:
         if not by_size and not (this.base and following.base):
             continue
         if this.base + this.size & U32_MASK > following.base:
+            kernel.refuse(
+                Refusal(
+                    "reserved-overlap",
+                    *(this.base, this.size, this.node.path, following.node.path),
+                    start=following.base,
+                    end=following.base + following.size,
+                )
+            )
             kernel.pr_err(
                 f"{_PREFIX}OVERLAP DETECTED!\n{this.node.name}"
                 f" ({this.base:#010x}--{this.base + this.size & U32_MASK:#010x}) overlaps with"
@@ -274,6 +294,7 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     if value is None:
         return -EINVAL
     if len(value) != size_cells:
+        kernel.refuse(Refusal("property-length", 0, len(value), node.path, "size", -EINVAL))
         kernel.pr_err(f"{_PREFIX}invalid size property in '{node.name}' node.")
         return -EINVAL
     size = read_cells(value) & U32_MASK
@@ -281,6 +302,8 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     value = node.props.get("alignment")
     if value is not None:
         if len(value) != address_cells:
+            refusal = Refusal("property-length", 0, len(value), node.path, "alignment", -EINVAL)
+            kernel.refuse(refusal)
             kernel.pr_err(f"{_PREFIX}invalid alignment property in '{node.name}' node.")
             return -EINVAL
         align = read_cells(value) & U32_MASK
@@ -291,21 +314,34 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
         and "no-map" not in node.props
     ):
         align = max(align, cma_min_alignment(kernel))
-    base = 0
+    base, tried = 0, []
     ranges = node.props.get("alloc-ranges")
     if ranges is None:
+        tried.append((0, 0))
         base = _alloc_reserved_memory(kernel, size, align, 0, 0, nomap=region.nomap)
     elif len(ranges) % (address_cells + size_cells):
+        kernel.refuse(
+            Refusal("property-length", 0, len(ranges), node.path, "alloc-ranges", -EINVAL)
+        )
         kernel.pr_err(f"{_PREFIX}invalid alloc-ranges property in '{node.name}', skipping node.")
         return -EINVAL
     else:
         for start, length in reg_entries(kernel, ranges):
             start &= U32_MASK
             end = (start + length) & U32_MASK
+            tried.append((start, end))
             base = _alloc_reserved_memory(kernel, size, align, start, end, nomap=region.nomap)
             if base:
                 break
     if base == 0:
+        for start, end in tried:
+            refusal = Refusal(
+                *("no-room", 0, size, node.path, "", -ENOMEM),
+                start=start,
+                end=end or MEMBLOCK_ALLOC_ANYWHERE,
+                align=align or SMP_CACHE_BYTES,
+            )
+            kernel.refuse(refusal)
         _say_no_room(kernel, node, size)
         return -ENOMEM
     region.base, region.size = base, size
@@ -392,7 +428,11 @@ def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
         return -EBUSY
     if "reusable" not in props or "no-map" in props:
         return -EINVAL
-    if (region.base | region.size) & (cma_min_alignment(kernel) - 1):
+    align = cma_min_alignment(kernel)
+    if (region.base | region.size) & (align - 1):
+        kernel.refuse(
+            Refusal("cma-alignment", region.base, region.size, region.node.path, align=align)
+        )
         kernel.pr_err("Reserved memory: incorrect alignment of CMA region")
         return -EINVAL
     area = cma_init_reserved_mem(kernel, region.base, region.size, region.node.name)

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bootsim.numbers import size_text
+
+__all__ = ["View", "size_text"]
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -16,12 +20,3 @@ class View:
 
     data: Any
     lines: list[str]
-
-
-def size_text(size: int) -> str:
-    """A size in bytes in the largest unit that divides it well: 1 GiB, 16 MiB, 48.5 KiB, 40 B."""
-    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 1 << shift:
-            text = f"{size / (1 << shift):.1f}".removesuffix(".0")
-            return f"{text} {unit}"
-    return f"{size} B"
