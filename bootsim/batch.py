@@ -145,7 +145,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
         raise DeviceTreeError(f"{task.name}: {problem}")
     dtb = task.dtb[: fdt_totalsize(task.dtb)]
     banks = whole_pages(
-        _tree_memory(Fdt(dtb)) if task.ram is None else (Range(*bank) for bank in task.ram)
+        tree_memory(Fdt(dtb)) if task.ram is None else (Range(*bank) for bank in task.ram)
     )
     if not banks:
         raise DeviceTreeError(f"{task.name}: no memory below 4 GiB in the tree")
@@ -170,7 +170,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
     )
 
 
-def _tree_memory(fdt: Fdt) -> Iterator[Range]:
+def tree_memory(fdt: Fdt) -> Iterator[Range]:
     """The tree's RAM as Board has it, without the rest of the board."""
     address, size = (
         int.from_bytes(fdt.root.props.get(f"#{what}-cells", b"\0\0\0\1")[:4], "big") * 4

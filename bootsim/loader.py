@@ -78,7 +78,7 @@ def place(
 
     Raises BootsimError, in one line, for what does not fit or would lie over something else.
     """
-    base = _phys_offset(memory, space, dtb, wishes.phys_offset, name)
+    base = kernel_base(memory, space, dtb, wishes.phys_offset, name)
     kernel = Range(base + space.text_offset, space.size)
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
@@ -106,7 +106,7 @@ def place(
     return Placement(base, kernel, tree, placed)
 
 
-def _phys_offset(
+def kernel_base(
     memory: PhysMemory, space: KernelSpace, dtb: bytes, asked: int | None, name: str
 ) -> int:
     """Where RAM begins for the kernel: as asked, or where the kernel puts itself.

@@ -1,0 +1,134 @@
+"""Pages on the RAM that a tree gives."""
+
+from __future__ import annotations
+
+from bootsim.check.pages.page import Page, board, reserved
+
+PAGES = (
+    Page(
+        "W-NO-MEMORY",
+        "the tree gives no RAM",
+        cause="Linux learns of its RAM from the tree alone: from nodes right below the root with"
+        ' device_type = "memory" and a status that is okay.',
+        cost="A boot loader that does not fill the RAM in starts a kernel that dies before its"
+        " console. Nothing else can be checked.",
+        remedy="Give the RAM in the tree; or check with --ram BASE+SIZE what the boot loader fills"
+        " in.",
+        example=board(memory="0x60000000 0"),
+        messages=(r"early_alloc: Failed to allocate .* max_addr=0x0*$", r"below 0x0\b"),
+    ),
+    Page(
+        "E-MEMORY-TOO-SMALL",
+        "the kernel does not fit into the tree's memory",
+        cause="The kernel takes its image, .bss included, from a multiple of 2 MiB on. A size that"
+        " is far too small is mostly one in other units, or with the wrong count of cells.",
+        cost="The kernel is put where the tree has no RAM, and dies early, before its console.",
+        remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
+        example=board(memory="0x60000000 0x100"),
+        messages=(r"Ignoring memory block 0x[0-9a-f]+ - 0x[0-9a-f]+",),
+    ),
+    Page(
+        "W-MEMORY-IGNORED",
+        "Linux leaves some of the tree's memory out",
+        cause="A kernel without LPAE has physical addresses of 32 bits, and only RAM from the"
+        " kernel's own place on is used, in whole pages.",
+        cost="That RAM is lost.",
+        remedy="A kernel with LPAE for what is above 4 GiB; the kernel loaded lower for what is"
+        " below it; or leave it out of reg.",
+        example=board(memory="0 0x60000000 0 0x10000000 1 0 0 0x10000000").replace(
+            "-cells = <1>", "-cells = <2>"
+        ),
+        messages=(r"Ignoring memory (block|range)", r"Ignoring memory below PHYS_OFFSET"),
+    ),
+    Page(
+        "E-CELL-COUNT",
+        "a number in reg was read with the wrong count of cells",
+        cause="reg of memory and of reserved-memory is read with the cell counts of the root,"
+        " whatever the nodes themselves say. With too many or too few cells in it, addresses become"
+        " sizes, or the upper half of another number.",
+        cost="The range is somewhere else, or nowhere.",
+        remedy="Write each number of reg with as many cells as the root says.",
+        example=board(memory="0x60000000 0x10000000")
+        .replace("reg = <0x60000000 0x10000000>", "reg = <0 0x60000000 0x10000000 0>")
+        .replace("-cells = <1>", "-cells = <2>"),
+        messages=(r"Ignoring memory range 0x[0-9a-f]+ - 0x[0-9a-f]{12,}",),
+    ),
+    Page(
+        "W-NOMAP-TOP",
+        "HIGHMEM is asked for, and nothing would be gained",
+        cause="Without HIGHMEM, Linux removes all that is above the end of mapped memory. Mapped"
+        " memory ends where a no-map region at the top of RAM begins.",
+        cost="Nothing but the region, which is kept from Linux anyway, and what lies between it and"
+        " the multiple of 2 MiB below.",
+        remedy="None is needed. To be rid of the message, take the region out of the memory node's"
+        " reg, or move it down.",
+        example=board(reserved("fw@6f000000 { no-map; reg = <0x6f000000 0x1000000>; };")),
+        options=("--no-highmem",),
+        messages=(r"Ignoring RAM at", r"Consider using a HIGHMEM enabled kernel"),
+    ),
+    Page(
+        "E-RAM-ABOVE-LOWMEM",
+        "RAM is lost: it is above lowmem, and there is no HIGHMEM",
+        cause="Without HIGHMEM the kernel uses what its linear map holds: from PAGE_OFFSET to the"
+        " vmalloc area, 768 MiB with VMSPLIT_3G and vmalloc=240M.",
+        cost="The RAM above, and whatever was loaded there, as an initrd.",
+        remedy="A kernel with HIGHMEM or another VMSPLIT (2G holds 1.75 GiB), or a smaller"
+        " vmalloc=.",
+        example=board(memory="0x60000000 0x40000000"),
+        options=("--no-highmem",),
+        messages=(r"Ignoring RAM at", r"Consider using a HIGHMEM enabled kernel"),
+    ),
+    Page(
+        "W-MEM-CUTS",
+        "mem= leaves something outside of memory that is in use",
+        cause="The first mem= forgets the tree's memory; only what it gives is memory then.",
+        cost="Linux keeps it reserved where there is no memory. An initrd is refused, and kernels"
+        " before 5.13 fault when they read a tree there.",
+        remedy="Load it inside the limit, or raise mem=.",
+        example=board(reserved("ramoops@6f000000 { reg = <0x6f000000 0x100000>; };")),
+        options=("--append", "mem=64M"),
+    ),
+    Page(
+        "W-BANK-UNALIGNED",
+        "a bank off a multiple of 2 MiB starves early allocations",
+        cause="Page tables for a bank that is not a multiple of 2 MiB come from memory that is"
+        " mapped already: until lowmem is mapped, Linux allocates only below the first such bank.",
+        cost="Page tables, CMA and pools all want to be there. If reservations use it up, the"
+        " kernel"
+        " dies: early_alloc: Failed to allocate.",
+        remedy="Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
+        example=board(memory="0x60000000 0x02100000 0x64000000 0x0c000000"),
+        messages=(r"early_alloc: Failed to allocate",),
+    ),
+    Page(
+        "E-NOMAP-START",
+        "RAM begins with no-map, and Linux unmaps itself",
+        cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
+        " takes the kernel to be, and clears all behind it. A no-map region at the start of RAM"
+        " is a"
+        " first region, be it of one page; so is the head of a first bank off a multiple of 2 MiB.",
+        cost="The kernel dies before its console, without a word.",
+        remedy="Move the region, or take it out of the memory node's reg; align the bank to 2 MiB.",
+        example=board(reserved("fw@60000000 { no-map; reg = <0x60000000 0x1000>; };")),
+    ),
+    Page(
+        "E-KERNEL-OUTSIDE",
+        "the kernel is not in the first region of memory",
+        cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
+        " takes the kernel to be, and clears all behind it.",
+        cost="The kernel dies before its console, without a word.",
+        remedy="Raise mem=, mend reg of the memory node, or move what cuts the region.",
+        example=board(),
+        options=("--append", "mem=8M"),
+    ),
+    Page(
+        "E-BOOT-DIES",
+        "the kernel dies before the buddy allocator",
+        cause="The finding says where, and in which words. Other findings may say why.",
+        cost="There is no console yet: nobody sees the message, if there is one.",
+        remedy="`bootsim boot --profile linux-6.1-armmp` shows the log up to there, `bootsim"
+        " inspect map` who has the memory.",
+        example=board('aliases { a = "b"; b = "a"; };'),
+        messages=(r"Kernel panic - not syncing",),
+    ),
+)
