@@ -27,6 +27,10 @@ ROOMS = {
     "model_image": {"machine", "kernel", "loader"},
     "inputs": {"errors", "resources", "devicetree", "kernel"},
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
+    "check": {
+        *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
+        *("loader", "batch"),
+    },
     "driver": {"errors", "trace", "kernel"},
     "guest": {"errors", "cache", "trace", "machine", "kernel", "driver"},
     "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
@@ -49,6 +53,7 @@ ROOMS = {
     "cli": {
         *("errors", "trace", "numbers", "inputs", "machine", "devicetree", "kernel"),
         *("driver", "guest", "dmesg", "simulate", "realkernel", "sources", "views", "selftest"),
+        "check",
     },
 }
 # A library, and the only places that may import it.

@@ -211,7 +211,7 @@ def mapped_ram(boot: Examined) -> Iterator[Finding]:
 
 
 def _firmware_regions(boot: Examined) -> Iterator[tuple[str, str]]:
-    """Regions that a device refers to by memory-region, or that bear OP-TEE's name: (path, user)."""
+    """(path, user) of regions that memory-region refers to, or that bear OP-TEE's name."""
     tree = boot.kernel.fdt.tree
     if tree is None or b"reserved-memory" not in tree.blob:
         return

@@ -12,6 +12,7 @@ import click
 
 from bootsim import __version__
 from bootsim.cli.boot import boot, replay, stages
+from bootsim.cli.check import check, explain
 from bootsim.cli.inspect import inspect
 from bootsim.cli.kernel import compare, kernel
 from bootsim.cli.report import report
@@ -36,7 +37,11 @@ def cli() -> None:
     """
 
 
-for _command in (boot, replay, inspect, report, kernel, compare, stages, symbols, selftest):
+_COMMANDS = (
+    *(boot, replay, inspect, check, explain, report, kernel, compare),
+    *(stages, symbols, selftest),
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -45,6 +49,40 @@ def printable(line: str) -> str:
         letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}"
         for letter in line
     )
+
+
+def wrapped(text: str, indent: str, further: str | None = None) -> Iterator[str]:
+    """`text` as lines of the terminal's width; `indent` begins the first, `further` the others."""
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, 40), 100)
+    further = indent if further is None else further
+    for number, line in enumerate(textwrap.wrap(text, width - len(further)) or [""]):
+        yield (further if number else indent) + line
+
+
+class Bar:
+    """A progress bar on the terminal for `total` things, silent where there is none, or one."""
+
+    _WIDTH = 30
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shown = False
+        self._on = total > 1 and sys.stderr.isatty()
+        self._next = time.monotonic() + 0.3
+
+    def __call__(self, done: int) -> None:
+        if self._on and time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.1
+            full = self._WIDTH * done // self._total
+            bar = "#" * full + "-" * (self._WIDTH - full)
+            click.echo(f"\r\x1b[K[{bar}] {done} of {self._total}\r", nl=False, err=True)
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take the bar off the terminal, for a line that is to stay."""
+        if self._shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            self._shown = False
 
 
 class Progress:
