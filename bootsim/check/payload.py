@@ -13,6 +13,7 @@ from bootsim.batch import Task, tree_memory
 from bootsim.check.findings import Area, Finding, span
 from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.chosen import set_chosen
+from bootsim.devicetree.memory_node import set_memory
 from bootsim.errors import BootsimError, DeviceTreeError
 from bootsim.kernel.decompress import written_by_zimage
 from bootsim.kernel.fdt import read_cells
@@ -34,7 +35,7 @@ class Payload:
     """What is loaded, and where: physical addresses and sizes in bytes, None where it is not told.
 
     `image_size` is what is unpacked of the kernel, `kernel_size` what it takes with its .bss;
-    `initrd` its size. `ram` are banks of (base, size) in place of the tree's memory.
+    `initrd` its size. `ram` are banks of (base, size) that the boot loader writes into the tree.
     """
 
     kernel_size: int | None = None
@@ -73,16 +74,16 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
             f"{name}: cut off: {len(dtb)} bytes of {fdt_totalsize(dtb)} that its header tells of"
         )
     dtb = dtb[: fdt_totalsize(dtb)]
+    if payload.ram is not None:
+        dtb = set_memory(dtb, payload.ram, name=name)
     fdt = Fdt(dtb)
     profile = sized(profile, payload.kernel_size)
-    banks = whole_pages(
-        tree_memory(fdt) if payload.ram is None else (Range(*bank) for bank in payload.ram)
-    )
+    banks = whole_pages(tree_memory(fdt))
     if not banks:
         return Loaded(None, profile, (_no_memory(fdt),))
     space = KernelSpace.of(profile)
     findings: list[Finding] = []
-    ram = payload.ram
+    ram: tuple[tuple[int, int], ...] | None = None
     try:
         base = kernel_base(PhysMemory(banks), space, dtb, payload.phys_offset, name)
     except BootsimError as error:
@@ -114,7 +115,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
         dtb_addr = _free_place(banks, base, len(dtb), taken)  # to see what else there is
     wishes = Wishes(phys_offset=base, dtb_addr=dtb_addr)
     task = Task(name, dtb, profile=profile.name, ram=ram, wishes=wishes)
-    return Loaded(task, profile, tuple(findings), assumed=ram != payload.ram)
+    return Loaded(task, profile, tuple(findings), assumed=ram is not None)
 
 
 def sized(profile: Profile, size: int | None) -> Profile:
@@ -151,7 +152,7 @@ def _no_memory(fdt: Fdt) -> Finding:
     return Finding(
         "W-NO-MEMORY",
         f"{what}; nothing else was checked",
-        remedy="Give the RAM in the tree, or check with --ram BASE+SIZE what the boot loader"
+        remedy="Give the RAM in the tree, or check with --ram BASE:SIZE what the boot loader"
         " fills in.",
         node=node.path if node is not None else "/",
         prop="reg" if node is not None and "reg" in node.props else "",

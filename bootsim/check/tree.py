@@ -52,8 +52,8 @@ def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     """`finding`, that the tree gives too little RAM to start in, with what comes of it."""
     if boot.died is None:
         return [finding]
-    text = f"{finding.text}. Started all the same, it dies after {boot.kernel.trace.stage}:"
-    f" {boot.died}"
+    stage = boot.kernel.trace.stage
+    text = f"{finding.text}. Started all the same, it dies after {stage}: {boot.died}"
     return [replace(finding, text=text, log=boot.log("Ignoring memory", "Kernel panic"))]
 
 

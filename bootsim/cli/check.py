@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootsim import __version__
-from bootsim.cli.options import FILE, NUMBER, SYMBOL_OPTION
+from bootsim.cli.options import FILE, NUMBER, RAM_OPTION, SYMBOL_OPTION
 from bootsim.cli.printing import Bar, printable, wrapped
-from bootsim.cli.running import profile_of
+from bootsim.cli.running import profile_of, ram_bank
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number, size_text
 
@@ -52,6 +52,7 @@ _BOOT_OPTIONS = (
         help="Kernel to model: linux-5.0, linux-6.1-armmp or a .toml file.",
     ),
     click.option("--no-highmem", is_flag=True, help="The kernel is built without HIGHMEM."),
+    RAM_OPTION,
     SYMBOL_OPTION,
 )
 
@@ -323,6 +324,7 @@ def boot_of(options: dict[str, Any]) -> tuple[Profile, Payload]:
         dtb_addr=options["dtb_addr"],
         phys_offset=options["phys_offset"],
         cmdline=options["append"],
+        ram=tuple(ram_bank(text) for text in options["ram"]) or None,
     )
     if options["initrd"] is not None:
         what, address = _placed(options["initrd"], "--initrd")

@@ -42,16 +42,18 @@ SYMBOL_OPTION = click.option(
     help="Place a symbol of the profile elsewhere, as another build of the kernel would.",
 )
 
+RAM_OPTION = click.option(
+    "--ram",
+    multiple=True,
+    metavar="BASE:SIZE",
+    help="The machine's RAM, in place of the tree's: written into the tree as a boot loader"
+    " does. Several make banks.",
+)
+
 _BOARD_OPTIONS = (
     click.option("--dts", type=FILE, help="Device tree source of the board to boot."),
     click.option("--dtb", type=FILE, help="Device tree blob of the board to boot."),
-    click.option(
-        "--ram",
-        multiple=True,
-        metavar="BASE:SIZE",
-        help="The machine's RAM, in place of the tree's: written into the tree as a boot loader"
-        " does. Several make banks.",
-    ),
+    RAM_OPTION,
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option("--initrd", type=FILE, help="File to load as initrd."),
 )

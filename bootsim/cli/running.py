@@ -95,7 +95,7 @@ def board_of(options: dict[str, Any]) -> dict[str, Any]:
     """What the options say of the board and of its boot loader, as Boot and RealBoot take it."""
     names = ("dtb", "dts", "initrd", "dtb_addr", "initrd_addr", "phys_offset", "ram_fill")
     board = {name: options[name] for name in names}
-    ram = [_ram_bank(text) for text in options["ram"]]
+    ram = [ram_bank(text) for text in options["ram"]]
     return board | {"cmdline": options["append"], "ram": ram or None}
 
 
@@ -166,7 +166,7 @@ def _bad_cell(text: str) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def _ram_bank(text: str) -> tuple[int, int]:
+def ram_bank(text: str) -> tuple[int, int]:
     base, _, size = text.partition(":")
     bank = parse_number(base), parse_number(size)
     if bank[0] is None or bank[1] is None:

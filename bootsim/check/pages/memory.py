@@ -12,7 +12,7 @@ PAGES = (
         ' device_type = "memory" and a status that is okay.',
         cost="A boot loader that does not fill the RAM in starts a kernel that dies before its"
         " console. Nothing else can be checked.",
-        remedy="Give the RAM in the tree; or check with --ram BASE+SIZE what the boot loader fills"
+        remedy="Give the RAM in the tree; or check with --ram BASE:SIZE what the boot loader fills"
         " in.",
         example=board(memory="0x60000000 0"),
         messages=(r"early_alloc: Failed to allocate .* max_addr=0x0*$", r"below 0x0\b"),

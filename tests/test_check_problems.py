@@ -1,0 +1,127 @@
+"""The twelve problems: found where they are, and only there; and Linux says what a finding says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bootsim.check.findings import Severity
+from bootsim.check.pages import PAGES
+from bootsim.check.payload import load
+from bootsim.check.tree import check_tree, read_any
+from bootsim.errors import KernelPanic, MachineFault
+from bootsim.realkernel.boot import RealBoot
+from bootsim.realkernel.image import load_kernel_image
+from tests.problems import Problem, payload_of, problems, profile_of
+from tests.requirements import need_kernel
+
+BAD = [problem for problem in problems() if problem.codes]
+GOOD = [problem for problem in problems() if not problem.codes]
+# What Linux says nothing of, or not before the handover.
+SILENT = {"E-PAYLOAD-OVERLAP", "W-PAYLOAD-MARGIN"}
+
+
+def name(problem: Problem) -> str:
+    return problem.name
+
+
+def test_each_of_the_twelve_has_a_pair() -> None:
+    names = {problem.name.removesuffix(".bad") for problem in BAD}
+    assert {entry.removesuffix(".good") for entry in map(name, GOOD)} == names
+    assert {int(entry[:2]) for entry in names} == set(range(1, 13))
+
+
+@pytest.mark.parametrize("problem", BAD, ids=name)
+def test_the_problem_is_found(problem: Problem) -> None:
+    report = problem.check()
+    assert report.error is None
+    assert set(problem.codes) <= {finding.code for finding in report.findings}
+    for finding in report.findings:
+        assert "\n" not in finding.text
+        assert finding.cause
+        assert finding.cost
+        assert finding.remedy
+        if finding.node and finding.node != "/" and "chosen" not in finding.node:
+            assert (finding.file, finding.line > 2) == (str(problem.path), True)
+
+
+@pytest.mark.parametrize("problem", GOOD, ids=name)
+def test_its_neighbour_is_clean(problem: Problem) -> None:
+    report = problem.check()
+    assert report.error is None
+    assert [f.code for f in report.findings if f.severity > Severity.INFO] == []
+    assert report.stage == "mem_init"
+    twin = problem.path.name.replace(".good.", ".bad.")
+    codes = next(p.codes for p in BAD if p.path.name == twin)
+    assert not set(codes) & {finding.code for finding in report.findings}
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_the_example_of_a_page_has_the_fault(code: str, tmp_path: Path) -> None:
+    page = PAGES[code]
+    assert page.code == code
+    assert page.title
+    path = tmp_path / "example.dts"
+    path.write_text(page.example)
+    report = check_tree(str(path), payload_of(page.options), profile_of(page.options))
+    found = [finding for finding in report.findings if finding.code == code]
+    assert found, report
+    # What Linux says is what the page says that it says.
+    log = found[0].log
+    assert not log or not page.messages or any(map(page.says, log)), log
+
+
+def real_log(problem: Problem) -> tuple[list[str], str | None]:
+    """What Debian's kernel says of the board, and how it dies."""
+    dtb, _ = read_any(problem.path)
+    loaded = load(problem.name, dtb, payload_of(problem.options), profile_of(problem.options))
+    assert loaded.task is not None
+    boot = RealBoot(
+        load_kernel_image(need_kernel()),
+        dtb=loaded.task.dtb,
+        name=problem.name,
+        dtb_addr=loaded.task.wishes.dtb_addr,
+        phys_offset=loaded.task.wishes.phys_offset,
+        machine_ram=loaded.task.ram,
+    )
+    died = None
+    try:
+        boot.run()
+    except (KernelPanic, MachineFault) as death:
+        died = str(death)
+    return boot.log, died
+
+
+def told(problem: Problem) -> bool:
+    """Whether Debian's kernel can be asked: it has HIGHMEM, its own size, and wants memory."""
+    return problem.highmem and "--kernel-size" not in problem.options
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", [p for p in BAD if told(p) and "missing" not in p.name], ids=name)
+def test_linux_says_so_too(problem: Problem) -> None:
+    need_kernel()
+    report = problem.check()
+    lines, died = real_log(problem)
+    for finding in report.findings:
+        if finding.code in SILENT:
+            continue
+        for line in finding.log:
+            assert line in lines, (finding.code, died)
+    fatal = {"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM", "E-MEMORY-TOO-SMALL"}
+    assert (died is not None) == bool(fatal & set(problem.codes)), died
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", [p for p in GOOD if told(p)], ids=name)
+def test_linux_says_nothing_of_its_neighbour(problem: Problem) -> None:
+    need_kernel()
+    lines, died = real_log(problem)
+    assert died is None
+    twin = problem.path.name.replace(".good.", ".bad.")
+    codes = next(p.codes for p in BAD if p.path.name == twin)
+    patterns = [p for code in codes for p in PAGES[code].messages if "cma: Reserved" not in p]
+    said = [line for line in lines if any(re.search(pattern, line) for pattern in patterns)]
+    assert said == []
