@@ -67,9 +67,7 @@ def payload_of(options: tuple[str, ...]) -> Payload:
             payload = replace(payload, cmdline=value)
         elif option == "--initrd":
             size, _, address = value.partition("@")
-            payload = replace(
-                payload, initrd=parse_number(size), initrd_addr=parse_number(address)
-            )
+            payload = replace(payload, initrd=parse_number(size), initrd_addr=parse_number(address))
         else:
             number = parse_number(value)
             assert number is not None

@@ -100,7 +100,9 @@ def told(problem: Problem) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("problem", [p for p in BAD if told(p) and "missing" not in p.name], ids=name)
+@pytest.mark.parametrize(
+    "problem", [p for p in BAD if told(p) and "missing" not in p.name], ids=name
+)
 def test_linux_says_so_too(problem: Problem) -> None:
     need_kernel()
     report = problem.check()

@@ -26,6 +26,7 @@ _COMMAND_LINE = re.compile(r"Kernel command line: (.*)")
 class Explanation:
     """One line: `words` for its numbers, `pages` of the faults that say it, `findings` that the
     model has with this board and that say it; `assumed` is what was assumed of the boot for that.
+    `instead` are lines on the same subject in the log of a model's boot that has no such finding.
     """
 
     line: str
@@ -33,6 +34,20 @@ class Explanation:
     pages: tuple[Page, ...] = ()
     findings: tuple[Finding, ...] = ()
     assumed: str = ""
+    instead: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A tree's report and the boot that it is of, None where there was none."""
+
+    report: Report
+    boot: Examined | None
+
+    def lines_like(self, line: str) -> tuple[str, ...]:
+        """What the model's kernel says on the subject of `line`: what begins as it does."""
+        subject = line.split(":", maxsplit=1)[0] + ":"
+        return self.boot.log(subject) if self.boot is not None else ()
 
 
 @dataclass(slots=True)
@@ -42,8 +57,7 @@ class Explainer:
     profile: Profile
     payload: Payload
     tree: str | None = None
-    _report: Report | None = field(default=None, init=False)
-    _boot: Examined | None = field(default=None, init=False)
+    _checked: _Checked | None = field(default=None, init=False)
 
     def explain(self, lines: Iterable[str]) -> Iterator[Explanation]:
         """What is known of each of `lines`, those about memory, each once.
@@ -56,44 +70,33 @@ class Explainer:
             if match and self.payload.cmdline is None:
                 self.payload = replace(self.payload, cmdline=match[1])
         if self.tree is not None:
-            self._look(self.tree)
+            self._checked = _check(self.tree, self.payload, self.profile)
         for line in wanted:
             found = self._one(line)
             if found is not None:
                 yield found
 
-    def _look(self, tree: str) -> None:
-        self._report = check_tree(tree, self.payload, self.profile)
-        if self._report.error is not None:
-            raise BootsimError(self._report.error)
-        loaded = load(tree, read_any(Path(tree))[0], self.payload, self.profile)
-        if loaded.task is not None:
-            self._boot = examine(loaded.task, loaded.profile)
-
     def _one(self, line: str) -> Explanation | None:
-        words = next((w for m in MESSAGES if (w := m.explain(line, self._boot))), "")
+        boot = self._checked.boot if self._checked is not None else None
+        words = next((w for m in MESSAGES if (w := m.explain(line, boot))), "")
         pages = tuple(page for page in PAGES.values() if page.says(line))
         if not words and not pages:
             return None
-        findings, assumed = self._findings(line, pages)
-        told = {finding.code for finding in findings}
-        if told:
-            pages = tuple(page for page in pages if page.code in told)
-        return Explanation(line, words, pages, findings, assumed)
-
-    def _findings(self, line: str, pages: tuple[Page, ...]) -> tuple[tuple[Finding, ...], str]:
-        """What of the board's findings the line is about, and what was assumed to find it."""
-        if self._report is None or self.tree is None:
-            return (), ""
+        if not pages or self._checked is None:
+            return Explanation(line, words, pages)
+        checked, assumed = self._checked, ""
         codes = {page.code for page in pages}
-        found = _of(self._report, codes, line)
-        if found:
-            return found, ""
-        payload, assumed = self._as_told(line)
-        if not assumed:
-            return (), ""
-        again = check_tree(self.tree, payload, self.profile)
-        return _of(again, codes, line), assumed
+        findings = _of(checked.report, codes, line)
+        if not findings:
+            payload, assumed = self._as_told(line)
+            if assumed:
+                checked = _check(checked.report.tree, payload, self.profile)
+                findings = _of(checked.report, codes, line)
+        if not findings:
+            return Explanation(line, words, pages, (), assumed, checked.lines_like(line))
+        told = {finding.code for finding in findings}
+        pages = tuple(page for page in pages if page.code in told)
+        return Explanation(line, words, pages, findings, assumed)
 
     def _as_told(self, line: str) -> tuple[Payload, str]:
         """The boot that the line tells of: its cma=, its initrd; and that in words."""
@@ -106,6 +109,14 @@ class Explainer:
             where = replace(self.payload, initrd=size, initrd_addr=base)
             return where, f"an initrd of {size:#x} bytes at {base:#x}"
         return self.payload, ""
+
+
+def _check(tree: str, payload: Payload, profile: Profile) -> _Checked:
+    report = check_tree(tree, payload, profile)
+    if report.error is not None:
+        raise BootsimError(report.error)
+    loaded = load(tree, read_any(Path(tree))[0], payload, profile)
+    return _Checked(report, examine(loaded.task, loaded.profile) if loaded.task else None)
 
 
 def _of(report: Report, codes: set[str], line: str) -> tuple[Finding, ...]:

@@ -43,7 +43,8 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
             found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
             stage = boot.kernel.trace.stage
     except BootsimError as error:
-        return Report(path, error=str(error))
+        words = str(error)
+        return Report(path, error=words if words.startswith(path) else f"{path}: {words}")
     located = [_locate(finding, path, places) for finding in found]
     return Report(path, tuple(ranked(located)), stage=stage)
 

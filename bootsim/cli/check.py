@@ -459,7 +459,9 @@ def _explanation_lines(one: Any, tree: Path | None) -> Iterator[str]:
         yield from _reasons(page.cause, page.cost, page.remedy)
         yield f"    see     bootsim check --explain {page.code}"
     if one.pages and tree is not None:
-        yield from wrapped(f"The model of {tree} does not say this: its boot was another.", "    ")
+        start = f"With {one.assumed}, the model" if one.assumed else "The model"
+        says = f": it says {'; '.join(map(printable, one.instead))}" if one.instead else ""
+        yield from wrapped(f"{start} of {tree} does not say this{says}.", "    ")
 
 
 def _explanation_data(one: Any) -> dict[str, Any]:
@@ -468,5 +470,6 @@ def _explanation_data(one: Any) -> dict[str, Any]:
         "words": one.words or None,
         "codes": [page.code for page in one.pages],
         "assumed": one.assumed or None,
+        "instead": list(one.instead),
         "findings": [finding.as_data() for finding in one.findings],
     }
