@@ -144,8 +144,9 @@ def prepare(task: Task, profile: Profile) -> Kernel:
     if problem is not None:
         raise DeviceTreeError(f"{task.name}: {problem}")
     dtb = task.dtb[: fdt_totalsize(task.dtb)]
+    fdt = Fdt(dtb)
     banks = whole_pages(
-        tree_memory(Fdt(dtb)) if task.ram is None else (Range(*bank) for bank in task.ram)
+        tree_memory(fdt) if task.ram is None else (Range(*bank) for bank in task.ram)
     )
     if not banks:
         raise DeviceTreeError(f"{task.name}: no memory below 4 GiB in the tree")
@@ -165,7 +166,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
         profile,
         Trace(),
         phys_offset=placement.phys_offset,
-        registers=replace(_CORTEX_A9, hwid=lowest_cpu_hwid(Fdt(dtb))),
+        registers=replace(_CORTEX_A9, hwid=lowest_cpu_hwid(fdt)),
         until=task.until,
     )
 

@@ -98,7 +98,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
     if payload.cmdline is not None or told:
         ends = (initrd.base, initrd.end) if initrd is not None and told else None
         dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
-    taken = [Range(base, kernel.end - base), *([initrd] if initrd else []), *_static(Fdt(dtb))]
+    taken = [Range(base, kernel.end - base), *([initrd] if initrd else []), *_static(fdt)]
     dtb_addr = payload.dtb_addr
     if dtb_addr is None:
         dtb_addr = _free_place(banks, base, len(dtb), taken)
