@@ -41,7 +41,9 @@ def failed(boot: Examined) -> Iterator[Finding]:
             node=event.node,
             prop="reg" if event.node else "",
             areas=(Area(event.node or "cma=", event.base, event.size),),
-            log=boot.log("incorrect alignment", "must be aligned", "compatible matching fail"),
+            log=boot.log("incorrect alignment", "compatible matching fail")
+            if event.node
+            else boot.log("must be aligned", "cma: Failed"),
         )
     for refused in boot.refused("cma-straddles"):
         event = refused.event
@@ -104,7 +106,7 @@ def _straddles(boot: Examined, what: Area, limit: int) -> Finding:
         remedy=_below(boot, what.size, limit, in_tree=bool(node)),
         node=node,
         areas=(what,),
-        log=boot.log("low/high memory boundary"),
+        log=() if node else boot.log("low/high memory boundary", "cma: Failed"),
     )
 
 
@@ -160,7 +162,7 @@ def pools(boot: Examined) -> Iterator[Finding]:
         if event.node in aligned:
             continue
         region = next(r for r in boot.kernel.fdt.reserved_mem if r.node.path == event.node)
-        props = region.node.props
+        props, name = region.node.props, region.node.name
         if "linux,cma-default" in props and boot.kernel.cma_cmdline is not None:
             why = "cma= on the command line takes the place of a pool marked linux,cma-default"
         elif "reusable" in props and "no-map" in props:
@@ -175,7 +177,10 @@ def pools(boot: Examined) -> Iterator[Finding]:
             remedy="Say in the node which of the two it is.",
             node=event.node,
             areas=(Area(event.node, event.base, event.size),),
-            log=boot.log(f"node {event.node.rsplit('/', 1)[-1]} compatible matching fail"),
+            log=boot.log(
+                *(f"node {name} compatible matching fail", f"bypass {name} node"),
+                *("without no-map are not yet", "unable to setup CMA"),
+            ),
         )
 
 

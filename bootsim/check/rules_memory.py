@@ -20,22 +20,25 @@ def ignored(boot: Examined) -> Iterator[Finding]:
     """E-CELL-COUNT, W-MEMORY-IGNORED: what the first scan of the tree leaves out."""
     for refused in boot.refused("memory-ignored"):
         event = refused.event
-        if event.base + event.size > _PHYSICAL:
+        if event.node and event.base + event.size > _PHYSICAL:
             yield _cell_count(boot, event.node, event.base, event.size)
             continue
+        whose = "the tree's memory" if event.node else "what mem= gives"
         small = event.size < 1 << 20
         yield Finding(
             "W-MEMORY-IGNORED",
-            f"Linux leaves out {span(event.base, event.size)} of the tree's memory",
+            f"Linux leaves out {span(event.base, event.size)} of {whose}",
             cause=_why_ignored(boot, event.base, event.size),
             cost="It is not used." if not small else "Next to nothing.",
-            remedy="Mend reg, or use a kernel with LPAE for what is above 4 GiB."
+            remedy="Mend mem=: without @BASE it begins where RAM does for the kernel."
+            if not event.node
+            else "Mend reg, or use a kernel with LPAE for what is above 4 GiB."
             if event.base + event.size > 1 << 32
             else "Have the kernel put below it, or leave it out of reg.",
             node=event.node,
-            prop="reg",
+            prop="reg" if event.node else "",
             areas=(Area("memory left out", event.base, event.size),),
-            log=boot.log("Ignoring memory"),
+            log=boot.log("Ignoring memory", "Truncating memory"),
         )
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
@@ -53,6 +56,7 @@ def _cell_count(boot: Examined, node: str, base: int, size: int) -> Finding:
         remedy="Write each number of reg with as many cells as the root says.",
         node=node,
         prop="reg",
+        log=boot.log("Ignoring memory") if "memory" in node.split("@", maxsplit=1)[0] else (),
     )
 
 

@@ -33,6 +33,7 @@ from bootsim.kernel.of_reserved_mem import fdt_scan_reserved_mem_reg_nodes
 from bootsim.kernel.params import memparse, null_parameter
 from bootsim.kernel.profile import BootSizes
 from bootsim.kernel.unflatten import unflatten_device_tree
+from bootsim.trace import Refusal
 
 EINVAL = 22
 _MEM_SIZE = 16 << 20  # arch/arm/kernel/atags_parse.c
@@ -167,15 +168,18 @@ def arm_add_memory(kernel: Kernel, start: int, size: int) -> int:
     aligned = round_up(start, PAGE_SIZE)
     size = 0 if aligned > start + size else size - (aligned - start)
     if aligned > ULONG_MAX:
+        kernel.refuse(Refusal("memory-ignored", start, size))
         kernel.pr_crit(f"Ignoring memory at 0x{start:08x} outside 32-bit physical address space")
         return -EINVAL
     if aligned + size > ULONG_MAX:
+        kernel.refuse(Refusal("memory-ignored", ULONG_MAX, aligned + size - ULONG_MAX))
         kernel.pr_crit(
             f"Truncating memory at 0x{start:08x} to fit in 32-bit physical address space"
         )
         size = ULONG_MAX - aligned
     if aligned < kernel.phys_offset:
         end = min(aligned + size, kernel.phys_offset)
+        kernel.refuse(Refusal("memory-ignored", aligned, end - aligned))
         kernel.pr_info(f"Ignoring memory below PHYS_OFFSET: 0x{aligned:08x}-0x{end:08x}")
         if aligned + size <= kernel.phys_offset:
             return -EINVAL
