@@ -40,7 +40,7 @@ def test_a_finding_says_where_what_why_and_what_to_do(bootsim: Run) -> None:
     assert "share 512 KiB" in out
     for word in ("why ", "cost ", "remedy ", "Linux says "):
         assert f"    {word}" in out
-    assert lines[-1] == "1 tree: 1 errors, 0 warnings, 0 infos"
+    assert lines[-1] == "1 tree: 1 error, 0 warnings, 0 infos"
     assert max(map(len, lines[1:])) <= 100
 
 
@@ -81,7 +81,7 @@ def test_a_fleet_with_broken_empty_and_huge_files(bootsim: Run, tmp_path: Path) 
     (tmp_path / "sub" / "g.dtb").write_bytes(blob[:200] + bytes(len(blob) - 200))
     status, out, err = bootsim("check", tmp_path)
     assert status == 2  # though there are findings, too
-    assert out.splitlines()[-1] == "7 trees: 1 errors, 0 warnings, 0 infos, 5 not checked"
+    assert out.splitlines()[-1] == "7 trees: 1 error, 0 warnings, 0 infos, 5 not checked"
     assert len(err.splitlines()) == 5
     for name in "bcdeg":
         assert f"{name}.dtb: " in err

@@ -252,20 +252,15 @@ class _Run:
             for code in filter(codes.get, PAGES):
                 yield f"{codes[code]:6}  {code:22} {PAGES[code].title}"
         broken = sum(report.error is not None for report in self._reports)
-        parts = [
-            f"{counts['error']} errors",
-            f"{counts['warning']} warnings",
-            f"{counts['info']} infos",
-        ]
+        parts = [_count(counts[word], word) for word in reversed(_SEVERITIES)]
         if broken:
             parts.append(f"{broken} not checked")
         if self._silenced:
             parts.append(f"{self._silenced} known")
         if self._baseline.gone and not self._interrupted:
             parts.append(f"{self._baseline.gone} of the baseline have gone")
-        noun = "tree" if len(self._reports) == 1 else "trees"
         ending = ", interrupted" if self._interrupted else ""
-        yield f"{len(self._reports)} {noun}: {', '.join(parts)}{ending}"
+        yield f"{_count(len(self._reports), 'tree')}: {', '.join(parts)}{ending}"
 
 
 @click.command()
@@ -310,6 +305,10 @@ def explain(
     if not found:
         click.echo("bootsim: no line is one about memory that bootsim knows", err=True)
         sys.exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def boot_of(options: dict[str, Any]) -> tuple[Profile, Payload]:
