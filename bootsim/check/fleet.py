@@ -43,7 +43,7 @@ def check_trees(
     count = min(processes or len(os.sched_getaffinity(0)), len(paths))
     if count < 2:
         for number, path in enumerate(paths):
-            yield check(path, payload, profile)
+            yield _guarded(check, path, payload, profile)
             progress(number + 1)
         return
     fleet = _Fleet(paths, (payload, profile, check), timeout)
@@ -168,10 +168,14 @@ def _work(
             path = pipe.recv()
         except (EOFError, OSError):
             return
-        try:
-            report = check(path, payload, profile)
-        except MemoryError:
-            report = Report(path, error=f"{path}: not checked: out of memory")
-        except Exception as error:  # a fault of ours in one tree is no reason to stop
-            report = Report(path, error=f"{path}: not checked: {type(error).__name__}: {error}")
-        pipe.send(report)
+        pipe.send(_guarded(check, path, payload, profile))
+
+
+def _guarded(check: Check, path: str, payload: Payload, profile: Profile) -> Report:
+    """`check`, whose own faults are no reason to stop either."""
+    try:
+        return check(path, payload, profile)
+    except MemoryError:
+        return Report(path, error=f"{path}: not checked: out of memory")
+    except Exception as error:
+        return Report(path, error=f"{path}: not checked: {type(error).__name__}: {error}")
