@@ -26,6 +26,7 @@ _COLOURS = {
     "R": "bright_black",
     "X": "white",
 }
+_WIDTH_MAX = 100  # of running text
 
 
 def paint(letter: str, text: str) -> str:
@@ -53,7 +54,8 @@ def printable(line: str) -> str:
 
 def wrapped(text: str, indent: str, further: str | None = None) -> Iterator[str]:
     """`text` as lines of the terminal's width; `indent` begins the first, `further` the others."""
-    width = min(max(shutil.get_terminal_size((100, 24)).columns, 40), 100)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_MAX
+    width = min(max(columns, 40), _WIDTH_MAX)
     further = indent if further is None else further
     for number, line in enumerate(textwrap.wrap(text, width - len(further)) or [""]):
         yield (further if number else indent) + line
