@@ -106,6 +106,12 @@ def test_vmlinux() -> None:
     assert {(s.address, s.kind, s.name) for s in image.symbols} == set(system_map("6.1"))
 
 
+def test_an_elf_file_without_a_kernel() -> None:
+    other = kernel_file("6.1", "vmlinux").replace(b"Linux version ", b"Minix version ")
+    with pytest.raises(BootsimError, match="an ELF file, but no kernel"):
+        load(other)
+
+
 @pytest.mark.parametrize(
     ("kind", "comp"),
     [

@@ -114,7 +114,13 @@ def _bare(data: memoryview, name: str) -> Contents:
     if data[:4] == ELF_MAGIC:
         elf = Vmlinux(data, name)
         symbols = elf.symbols()
-        return Contents("vmlinux", elf.image(symbols.address("_text")), symbols=symbols)
+        code = elf.image(symbols.address("_text"))
+        if not is_kernel(code):
+            raise BootsimError(
+                f"{name}: an ELF file, but no kernel: nowhere has it the words 'Linux version';"
+                " expected the vmlinux at the top of the build, not the decompressor's"
+            )
+        return Contents("vmlinux", code, symbols=symbols)
     if len(data) >= _ZIMAGE_MAGICS_AT + _ZIMAGE_MAGICS.size:
         words = _ZIMAGE_MAGICS.unpack_from(data, _ZIMAGE_MAGICS_AT)
         if words[0] == _ZIMAGE_MAGIC_BE or (
