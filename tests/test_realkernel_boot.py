@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
+from bootsim.kernel.mm_debug import PageState
 from bootsim.kernel.profile import load_profile
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage, load_kernel_image
@@ -147,6 +148,12 @@ def test_ram_is_what_it_is_told(image: KernelImage) -> None:
     # _text, in RAM and through the kernel's own page tables.
     text = boot.placement.kernel.base
     assert boot.read(text, 64) == boot.read(image.text, 64, virtual=True) == bytes(image.code[:64])
+
+
+def test_a_page_where_no_ram_is(image: KernelImage) -> None:
+    boot = RealBoot(image, dtb=board((0x60000000, 0x8000000), (0x70000000, 0x8000000))).run()
+    assert boot.buddy.page(0x68500).state == PageState.HOLE
+    assert boot.buddy.page(0x70500).state != PageState.HOLE
 
 
 # How kernels die.

@@ -321,7 +321,8 @@ class RealBoot(BootOnMachine):
     @property
     def buddy(self) -> RealNode:
         """The page allocator's zones; raises BootsimError before there are any."""
-        node = find_zones(self.memory, self.linear, self.image)
+        present = [pfns[:2] for pfns in self.memblock.for_each_mem_pfn_range()]
+        node = find_zones(self.memory, self.linear, self.image, present=present)
         if node is None:
             raise BootsimError(f"{self.image.name}: no zones to be found in its memory")
         return node
