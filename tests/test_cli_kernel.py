@@ -77,6 +77,12 @@ def test_a_dying_kernel_in_json(bootsim: Run, vmlinuz: str) -> None:
     assert data["log"][-1] == "cma: Failed to reserve 16 MiB"
 
 
+def test_a_time_that_is_no_number(bootsim: Run, vmlinuz: str) -> None:
+    status, out, err = bootsim("kernel", vmlinuz, "--timeout", "nan")
+    assert (status, out) == (2, "")
+    assert err.endswith("'nan' is no number of seconds\n")
+
+
 def test_ctrl_c_ends_at_once(vmlinuz: str) -> None:
     command = [sys.executable, "-m", "bootsim", "kernel", vmlinuz, "--until", "rest_init"]
     with subprocess.Popen(

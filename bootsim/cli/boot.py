@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bootsim.cli.options import FILE, NUMBER, machine_options
+from bootsim.cli.options import FILE, NUMBER, SECONDS, machine_options
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import print_summary, profile_of, run_boot
 from bootsim.errors import BootsimError
@@ -53,7 +53,7 @@ def boot(as_json: bool, **options: Any) -> None:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=60.0,
     metavar="SECONDS",
     help="C: and after so long, 60 s by default.",

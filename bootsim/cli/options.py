@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,23 @@ class Number(click.ParamType[int]):
         return number
 
 
+class Seconds(click.FloatRange):
+    """A time that passes: more than 0 s, and a number."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"'{value}' is no number of seconds", param, ctx)
+        return seconds
+
+
 NUMBER = Number()
+SECONDS = Seconds()
 FILE = click.Path(path_type=Path)
 
 PROFILE_OPTION = click.option(
@@ -98,7 +115,7 @@ _IMAGE_OPTIONS = (
     click.option("--vmlinux", type=FILE, help="The kernel's vmlinux, for its symbols."),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=SECONDS,
         default=30.0,
         metavar="SECONDS",
         help="Give the kernel up after so long, 30 s by default.",
