@@ -1,9 +1,9 @@
 """A captured log as lines: what the terminal, syslog and printk put around each is taken off.
 
 Understood are printk's own prefixes (Documentation/admin-guide/kernel-parameters.txt:
-printk.time, CONFIG_PRINTK_CALLER), those of dmesg(1) with -x and -T, of syslog and journalctl, and
-the time stamps of terminal programs. Colours, carriage returns, NULs and other bytes that serial
-lines add are dropped.
+printk.time, CONFIG_PRINTK_CALLER), those of dmesg(1) with -x, -T and --time-format iso, of syslog
+and journalctl, and the time stamps of terminal programs. Colours, carriage returns, NULs and other
+bytes that serial lines add are dropped.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _PREFIX = re.compile(
     r"|kern +:(?P<level>[a-z]+) *: ?"  # dmesg -x
     rf"|\[[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d+ {_CLOCK} \d{{4}}\] ?"  # dmesg -T
     rf"|(?:[A-Z][a-z]{{2}} [ \d]\d {_CLOCK}|\d{{4}}-\d\d-\d\dT{_CLOCK}\S*) \S+ kernel: ?"  # syslog
+    rf"|\d{{4}}-\d\d-\d\dT{_CLOCK}[+-]\d\d:\d\d "  # dmesg --time-format iso
     rf"|\[(?:\d{{4}}-\d\d-\d\d[ T])?{_CLOCK}\] ?"  # tio, picocom, minicom
     r"|\[\d+\.\d+ \d+\.\d+\] "  # grabserial
     r"|-? ?\(\d+\)\[\d+:[\w./-]+\]"  # MediaTek's CPU and task
