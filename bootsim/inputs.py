@@ -10,6 +10,7 @@ from bootsim.devicetree.board import Board
 from bootsim.devicetree.memory_node import set_memory
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.numbers import size_text
 from bootsim.resources import resource_path
 
 FilePath = str | os.PathLike[str]
@@ -28,7 +29,7 @@ def read_content(source: bytes | FilePath, limit: int) -> bytes:
     except OSError as error:
         raise BootsimError(f"{Path(source)}: {error.strerror}") from error
     if len(content) > limit:
-        raise BootsimError(f"{Path(source)}: more than {limit} bytes do not fit")
+        raise BootsimError(f"{Path(source)}: more than {size_text(limit)} do not fit")
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bootsim import RealBoot, load_kernel_image
+from bootsim.kernel.profile import load_profile
 from tests.command import Run
-from tests.requirements import need_kernel
+from tests.requirements import need_directory, need_kernel
 
 LOGS = Path(__file__).parent / "data" / "dmesg"
 
@@ -231,6 +234,66 @@ def test_replay_a_log_wrongly(bootsim: Run, arguments: list[str], words: str) ->
     status, _, err = bootsim("replay", str(LOGS / "khadas-4.9.log"), *arguments)
     assert status == 2
     assert words in err
+
+
+def test_replay_a_packed_log(tmp_path: Path, bootsim: Run) -> None:
+    text = (LOGS / "khadas-4.9.log").read_bytes()
+    packed, wide = tmp_path / "boot.log.gz", tmp_path / "wide.txt"
+    packed.write_bytes(gzip.compress(text))
+    wide.write_bytes(text.decode("ascii", "replace").encode("utf-16"))
+    for log in (packed, wide):
+        status, out, _ = bootsim("replay", log)
+        assert status == 0
+        assert "9 of 9 allocations lie where memblock's rules put them" in out
+    packed.write_bytes(packed.read_bytes()[:40] + b"x" * 400)
+    status, _, err = bootsim("replay", packed)
+    assert status == 2
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay", str(LOGS / "khadas-4.9.log"), "--append", "x"],
+        ["inspect", "regions", "--timeout", "3"],
+        ["inspect", "regions", "--kernel", "x", "--profile", "linux-5.0"],
+        ["kernel", "x", "--make-profile", "y.toml", "--append", "z"],
+    ],
+)
+def test_options_that_would_be_left_unheeded(bootsim: Run, arguments: list[str]) -> None:
+    status, _, err = bootsim(*arguments)
+    assert status == 2
+    assert "has no meaning here" in err
+
+
+def test_make_a_profile(tmp_path: Path, bootsim: Run, vmlinuz: str) -> None:
+    target = tmp_path / "mine.toml"
+    status, out, _ = bootsim("kernel", vmlinuz, "--make-profile", target, "--json")
+    data = json.loads(out)
+    assert (status, data["differences"], data["unmodelled"]) == (0, [], [])
+    assert load_profile(str(target)).layout.page_offset == 0xC0000000
+    status, out, err = bootsim("kernel", vmlinuz, "--make-profile", tmp_path)
+    assert (status, out) == (2, "")
+    assert err == f"bootsim: error: {tmp_path}: cannot be written\n"
+
+
+def test_a_stage_that_has_passed_is_there_at_once(vmlinuz: str) -> None:
+    boot = RealBoot(load_kernel_image(vmlinuz)).run()
+    events = len(boot.trace)
+    assert len(boot.run().trace) == len(boot.run("dump").trace) == events
+
+
+def test_zones_that_cannot_be_read_lose_nothing(bootsim: Run, vmlinuz: str) -> None:
+    # The memory that mem= leaves begins far above PHYS_OFFSET: mem_map is indexed wrongly then.
+    tree = need_directory("BOOTSIM_DTBS", "Debian's device trees") / "vexpress-v2p-ca9.dtb"
+    arguments = ("kernel", vmlinuz, "--dtb", tree, "--append", "mem=64M@0x70000000")
+    status, out, _ = bootsim(*arguments)
+    assert status == 0
+    assert "\nMemory: " in out
+    assert "\nIts zones: mem_map at 0x" in out
+    status, out, _ = bootsim(*arguments, "--json")
+    assert status == 0
+    assert "mem_map at 0x" in json.loads(out)["zones_error"]
 
 
 def test_replay_text_without_memblock(tmp_path: Path, bootsim: Run) -> None:

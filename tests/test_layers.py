@@ -25,7 +25,7 @@ ROOMS = {
     "loader": {"errors", "machine", "devicetree", "kernel"},
     "booted": {"trace", "machine"},
     "model_image": {"machine", "kernel", "loader"},
-    "inputs": {"errors", "resources", "devicetree", "kernel"},
+    "inputs": {"errors", "numbers", "resources", "devicetree", "kernel"},
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
     "check": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),

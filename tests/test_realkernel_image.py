@@ -298,7 +298,7 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_endless_file() -> None:
     start = time.monotonic()
-    assert refusal(Path("/dev/zero")) == "/dev/zero: more than 536870912 bytes do not fit"
+    assert refusal(Path("/dev/zero")) == "/dev/zero: more than 512 MiB do not fit"
     assert time.monotonic() - start < 10
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bootsim.cli.options import FILE, NUMBER, SECONDS, machine_options
+from bootsim.cli.options import FILE, NUMBER, SECONDS, machine_options, refuse
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import print_summary, profile_of, run_boot
 from bootsim.errors import BootsimError
@@ -16,6 +16,7 @@ from bootsim.numbers import parse_number
 
 _DRIVERS = (".py", ".c", ".o", ".elf")
 _LOG_MAX = 64 << 20  # bytes
+_OF_BOOTS = ("append", "initrd", "profile", "symbols", "ram", "hook", "entry", "bad_ram")
 
 
 @click.command()
@@ -136,6 +137,8 @@ def _is_log(file: Path) -> bool:
 
 def _replay_log(file: Path, number: int | None, options: dict[str, Any], as_json: bool) -> None:
     from bootsim.dmesg import FindingKind, parse_log, read_log, replay
+
+    refuse("a log is replayed, and nothing boots", *_OF_BOOTS)
     from bootsim.inputs import read_tree
     from bootsim.views.replay_log import replay_log
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.options import FILE, compare_options, kernel_options
+from bootsim.cli.options import FILE, compare_options, kernel_options, refuse
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import (
     board_of,
@@ -61,7 +62,8 @@ def kernel(image: Path, until: str, made: Path | None, as_json: bool, **options:
 
     options["kernel"] = image
     if made is not None:
-        _make_profile(made, options)
+        refuse("--make-profile makes its own boots", "until", "append", "initrd", "dtb_addr")
+        _make_profile(made, options, as_json)
         return
     place = {"until" if until in UNTIL else "function": until}
     boot = run_kernel(kernel_boot(options), place, log=not as_json, as_json=as_json)
@@ -131,24 +133,32 @@ def _sources(names: tuple[str, str], options: dict[str, Any], number: int | None
     return [sides[0], sides[1]]
 
 
-def _make_profile(target: Path, options: dict[str, Any]) -> None:
+def _make_profile(target: Path, options: dict[str, Any], as_json: bool) -> None:
     """Write the profile of a kernel, and tell how good it is."""
     from bootsim.inputs import read_tree
     from bootsim.realkernel.make_profile import make_profile
+    from bootsim.views import View
 
+    if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise BootsimError(f"{target}: cannot be written")
     image = kernel_image(options)
     board = board_of(options)
     given = [board[name] for name in ("dtb", "dts", "ram")]
     dtb = read_tree(board["dtb"], board["dts"], ram=board["ram"])[0] if any(given) else None
     made = make_profile(image, name=target.stem, dtb=dtb)
     target.write_text(made.text)
-    click.echo(f"{target}: the profile of {image.name}, {image.banner}")
-    for what, items in (
-        ("assumed, as it cannot be measured", made.assumed),
-        ("not modelled", made.unmodelled),
-        ("model and kernel differ", made.differences),
-    ):
-        for item in items:
-            click.echo(f"  {what}: {item}")
+    lines = [
+        f"{target}: the profile of {image.name}, {image.banner}",
+        f"{len(made.assumed)} of its facts could not be measured: they are marked in it",
+        *(f"not modelled: {what}" for what in made.unmodelled),
+        *(f"model and kernel differ: {what}" for what in made.differences),
+    ]
+    data = {
+        "profile": str(target),
+        "assumed": list(made.assumed),
+        "unmodelled": list(made.unmodelled),
+        "differences": list(made.differences),
+    }
+    print_view(View(data, lines), as_json)
     if made.differences:
         sys.exit(1)

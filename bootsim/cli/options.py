@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bootsim.numbers import parse_number
 
@@ -165,3 +166,11 @@ def _with(command: Command, options: Iterable[Callable[[Command], Command]]) -> 
     for option in reversed(tuple(options)):
         command = option(command)
     return command
+
+
+def refuse(why: str, *names: str) -> None:
+    """Refuse the options of these parameters, if they are given: they would be left unheeded."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} has no meaning here: {why}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootsim.cli.options import refuse
 from bootsim.cli.printing import Progress, print_view, printable
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
@@ -112,7 +113,9 @@ def boot_options(options: dict[str, Any], profile: Profile) -> dict[str, Any]:
 def run_either(options: dict[str, Any]) -> Booted:
     """The model's boot, or with --kernel that of a real kernel."""
     if options["kernel"] is None:
+        refuse("it goes with --kernel", "system_map", "vmlinux", "timeout")
         return run_boot(options)
+    refuse("it is the model's", "profile", "symbols", "bad_ram")
     from bootsim.realkernel.boot import STAGES, UNTIL
     from bootsim.trace import HANDOVER
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +30,7 @@ _SPAN = r"\[mem 0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]"
 _NODE = re.compile(rf"^ +node +(\d{{1,4}}): {_SPAN}")
 _HIGHMEM = re.compile(rf"^ +HighMem +{_SPAN}")
 _WIDE_SPAN = re.compile(r": \[0x[0-9a-f]{16}-0x[0-9a-f]{16}\]")
+_GZIP, _UTF_16 = b"\x1f\x8b\x08", (b"\xff\xfe", b"\xfe\xff")
 _SAMPLE = 64 << 10  # bytes at a file's start that show whether it is text
 _TEXT = bytes((*b"\t\n\r\x1b", *range(0x20, 0x7F)))
 _NUMA_NODES = 64  # MAX_NUMNODES of a kernel with CONFIG_NUMA, unknown from its log
@@ -144,8 +147,16 @@ class Recording:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether `content` may be a log: most of its first bytes are ASCII's letters."""
+    """Whether `content` may be a log: most of its first bytes are ASCII's letters.
+
+    A log may be packed by gzip, or have two bytes a letter.
+    """
+    if content.startswith(_UTF_16):
+        return True
     sample = content[:_SAMPLE]
+    if content.startswith(_GZIP):
+        with suppress(zlib.error):
+            sample = zlib.decompressobj(wbits=31).decompress(content, _SAMPLE)
     return len(sample.translate(None, _TEXT)) <= len(sample) // 4
 
 
@@ -162,6 +173,8 @@ def parse_log(data: bytes, name: str = "log") -> Recording:
     boot loader says before is left out. Lines before the first such line are a boot, too, if there
     is anything of memblock's in them: one whose start is lost.
     """
+    if data.startswith(_GZIP):
+        data = _unpacked(data, name)
     if len(data) > LOG_MAX:
         raise BootsimError(f"{name}: more than {LOG_MAX >> 20} MiB: cut out the boot")
     parts: list[list[LogLine]] = [[]]
@@ -188,6 +201,13 @@ def parse_log(data: bytes, name: str = "log") -> Recording:
         if from_start or boot.is_memblock:
             boots.append(boot)
     return Recording(name, tuple(boots))
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, LOG_MAX + 1)
+    except zlib.error as error:
+        raise BootsimError(f"{name}: damaged gzip data: {error}") from error
 
 
 def _read_boot(boot: LoggedBoot) -> LoggedBoot:

@@ -131,17 +131,18 @@ class Memblock(MemblockAllocation):
             self._remove_range(self.memory, end, self.phys_addr_max)
             self._remove_range(self.reserved, end, self.phys_addr_max)
 
-    def cap_memory_range(self, base: int, size: int) -> None:
+    def cap_memory_range(self, base: int, size: int, *, caller: str | None = None) -> None:
         """memblock_cap_memory_range(): keep only [base, base + size) of memory and reserved.
 
         NOMAP regions of memory stay.
         """
-        self._check("memblock_cap_memory_range", base=base, size=size)
+        function = "memblock_cap_memory_range"
+        self._enter(function, base, size, 0, NUMA_NO_NODE, caller)
         memory, mask = self.memory, self.phys_addr_max
         if not size:
             return
         if self.features.cap_needs_memory and not memory.total_size:
-            self._print(KERN_WARNING, "memblock_cap_memory_range: No memory registered yet")
+            self._print(KERN_WARNING, f"{function}: No memory registered yet")
             return
         end = base + min(size, mask - base)
         error, start, stop = stepwise.isolate_range(memory, base, end, self._double_array)

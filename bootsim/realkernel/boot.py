@@ -143,6 +143,9 @@ class RealBoot(BootOnMachine):
         BootsimError where the kernel has no such function or does not come there, MachineFault or
         KernelPanic where it dies; log, trace and memory are there to look at then, too.
         """
+        stage = UNTIL.get(until, until)
+        if function is None and any(event == Stage(stage) for event in self.trace):
+            return self
         self._aim(until, function)
         cpu = self.machine.cpu
         start = None if self._started else self.placement.kernel.base
@@ -150,7 +153,8 @@ class RealBoot(BootOnMachine):
         try:
             cpu.run(start, max_instructions=None, timeout=self.timeout)
         except MachineFault as fault:
-            raise describe(fault, cpu, self.image, self.linear) from None
+            late = any(event == Stage(HANDOVER) for _, event in self._seen)
+            raise describe(fault, cpu, self.image, self.linear, late=late) from None
         finally:
             self._tell()
         return self

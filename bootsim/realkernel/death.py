@@ -28,8 +28,13 @@ _STACK_MAX = 4096  # bytes of the stack to look for them in
 _FILE_MAX = 256  # bytes of a source file's name
 
 
-def describe(fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMap) -> MachineFault:
-    """`fault` with the kernel's names: its place, its cause if that is known, who called."""
+def describe(
+    fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMap, *, late: bool
+) -> MachineFault:
+    """`fault` with the kernel's names: its place, its cause if that is known, who called.
+
+    `late`: behind the handover, from where on kernels wait for timers, which the machine has not.
+    """
     here = fault.pc if cpu.mmu_on else linear.phys_to_virt(fault.pc)
     function = image.symbols.function_at(here)
     cause = fault.cause
@@ -40,6 +45,8 @@ def describe(fault: MachineFault, cpu: Cpu, image: KernelImage, linear: LinearMa
         cause = bug
     elif fault.instruction is None and image.text <= fault.pc < image.text + len(image.code):
         cause = f"the kernel does not map its own code any more: {cause}"
+    elif late and fault.cause.startswith("budget of"):
+        cause = f"{fault.cause}: behind the handover kernels wait for timers, and there are none"
     details = tuple(_details(fault, cpu, image))
     return MachineFault.of(fault, place=f"in {function}", details=details, cause=cause)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.trace import as_data
 from bootsim.views import View, size_text, zones
@@ -60,9 +61,15 @@ def kernel_summary(boot: RealBoot) -> View:
         ],
     }
     lines = ["", f"{image.name}, {image.kind}: {size_text(load.size)} at {load.base:#010x}"]
-    lines.append(f"The boot has come past {boot.stage}, and stands in {boot.place()}")
+    passed = f"has come past {boot.stage}, and" if boot.stage else "is before setup_arch(), and"
+    lines.append(f"The boot {passed} stands in {boot.place()}")
     if boot.handed_over:
-        handed = _handed_over(boot)
+        if not any(line.startswith("Memory: ") for line in boot.log):
+            lines.append("This kernel prints its Memory: line later, if at all")
+        try:
+            handed = _handed_over(boot)
+        except BootsimError as error:
+            handed = View({"buddyinfo": None, "zones_error": str(error)}, [f"Its zones: {error}"])
         data.update(handed.data)
         lines += handed.lines
     if absent:
