@@ -190,5 +190,5 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(LOG_MAX + 1)
-    with pytest.raises(BootsimError, match="more than 67108864 bytes"):
+    with pytest.raises(BootsimError, match="more than 64 MiB"):
         read_log(large)
