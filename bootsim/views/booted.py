@@ -12,15 +12,11 @@ from bootsim.machine.memory import PhysMemory
 from bootsim.trace import Trace
 
 
-class Booted(Protocol):
-    """A boot that has run, to its handover or to somewhere before it."""
+class BootedKernel(Protocol):
+    """A kernel that has run, to its handover or to somewhere before it, and the RAM it ran on."""
 
     @property
     def trace(self) -> Trace: ...
-    @property
-    def machine(self) -> Machine: ...
-    @property
-    def board(self) -> Board: ...
     @property
     def memory(self) -> PhysMemory: ...
     @property
@@ -38,6 +34,14 @@ class Booted(Protocol):
         """The page allocator's zones and blocks; raises BootsimError where there are none yet."""
         ...
 
+
+class Booted(BootedKernel, Protocol):
+    """A boot that has run on a machine that can be looked at."""
+
+    @property
+    def machine(self) -> Machine: ...
+    @property
+    def board(self) -> Board: ...
     @property
     def sections(self) -> list[tuple[str, int, int]]:
         """The parts of the kernel that /proc/iomem names: name, physical start, end."""

@@ -13,7 +13,7 @@ from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.machine.memory import Range
 from bootsim.trace import Event, MemblockRange, PageAlloc, PageFree, Use
-from bootsim.views.booted import Booted
+from bootsim.views.booted import BootedKernel
 
 FREE = "free"
 NOT_MEMORY = "not memory"
@@ -54,9 +54,9 @@ class Ownership:
     def __init__(self, banks: Iterable[Range]) -> None:
         """`banks` are the machine's RAM."""
         self._banks = sorted(banks, key=lambda bank: bank.base)
-        self._named = _Layer()  # what the kernel has named
-        self._requested = _Layer()  # and what has no name yet, by who asked
-        self._given = _Layer()
+        self._named = Layer()  # what the kernel has named
+        self._requested = Layer()  # and what has no name yet, by who asked
+        self._given = Layer()
 
     def see(self, event: Event) -> bool:
         """`event` has happened; whether it can have changed an owner."""
@@ -87,7 +87,7 @@ class Ownership:
 
     def pieces(self, memory: Iterable[Region], reserved: Iterable[Region]) -> list[Owned]:
         """All RAM in address order, cut where the owner changes; memblock's tables are as given."""
-        known, kept = _Layer(), _Layer()
+        known, kept = Layer(), Layer()
         for region in memory:
             nomap = region.flags & MemblockFlags.NOMAP
             known.paint(region.base, region.base + region.size, "nomap" if nomap else "memory")
@@ -114,7 +114,7 @@ class Ownership:
         return self._named.at(base) or self._requested.at(base) or default
 
 
-class _Layer:
+class Layer:
     """A value for each address, "" at first: the last that was painted there."""
 
     def __init__(self) -> None:
@@ -133,12 +133,12 @@ class _Layer:
         return self._values[bisect_right(self.edges, address) - 1]
 
 
-def ram_of(boot: Booted) -> list[Range]:
+def ram_of(boot: BootedKernel) -> list[Range]:
     """The machine's RAM, bank by bank."""
     return [Range(bank.base, bank.size) for bank in boot.memory.banks]
 
 
-def ownership(boot: Booted) -> list[Owned]:
+def ownership(boot: BootedKernel) -> list[Owned]:
     """All RAM of the machine in address order, cut where the owner changes.
 
     What is free is free, whoever has it: pages that were given away are not told apart.
@@ -150,7 +150,7 @@ def ownership(boot: Booted) -> list[Owned]:
     return owners.pieces(boot.memblock.memory, boot.memblock.reserved)
 
 
-def owners_of(boot: Booted, base: int, end: int) -> list[str]:
+def owners_of(boot: BootedKernel, base: int, end: int) -> list[str]:
     """The owners of what lies in [base, end), each once, in address order."""
     names = (p.owner for p in ownership(boot) if p.base < end and base < p.end)
     return list(dict.fromkeys(names))
