@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from bootsim.cli.options import FILE, NUMBER, SECONDS, machine_options, refuse
+from bootsim.cli.options import FILE, NUMBER, SECONDS, account_option, machine_options, refuse
 from bootsim.cli.printing import print_view
-from bootsim.cli.running import print_summary, profile_of, run_boot
+from bootsim.cli.running import print_account, print_summary, profile_of, run_boot
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
 
@@ -20,12 +20,16 @@ _OF_BOOTS = ("append", "initrd", "profile", "symbols", "ram", "hook", "entry", "
 
 
 @click.command()
+@account_option
 @machine_options
-def boot(as_json: bool, **options: Any) -> None:
+def boot(account: bool, as_json: bool, **options: Any) -> None:
     """Boot: print the log, and what the buddy allocator got.
 
     The log is the kernel's, after what the guest wrote to the UART.
     """
+    if account:
+        print_account(run_boot(options), as_json)
+        return
     print_summary(run_boot(options, log=not as_json, as_json=as_json), as_json)
 
 

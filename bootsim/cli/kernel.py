@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.options import FILE, compare_options, kernel_options, refuse
+from bootsim.cli.options import FILE, account_option, compare_options, kernel_options, refuse
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import (
     board_of,
     kernel_boot,
     kernel_image,
+    print_account,
     print_kernel_summary,
     run_kernel,
 )
@@ -43,8 +44,11 @@ MODEL = "model"  # what compare calls it
     metavar="FILE.toml",
     help="Measure the kernel and write a profile, with which the model predicts it elsewhere.",
 )
+@account_option
 @kernel_options
-def kernel(image: Path, until: str, made: Path | None, as_json: bool, **options: Any) -> None:
+def kernel(
+    image: Path, until: str, made: Path | None, account: bool, as_json: bool, **options: Any
+) -> None:
     """Boot a real kernel on the same machine, unmodified: print its log, and what it came to.
 
     ZIMAGE is a zImage, Image, uImage or vmlinux for 32-bit ARM. It runs on the emulated CPU as a
@@ -66,6 +70,9 @@ def kernel(image: Path, until: str, made: Path | None, as_json: bool, **options:
         _make_profile(made, options, as_json)
         return
     place = {"until" if until in UNTIL else "function": until}
+    if account:
+        print_account(run_kernel(kernel_boot(options), place), as_json)
+        return
     boot = run_kernel(kernel_boot(options), place, log=not as_json, as_json=as_json)
     print_kernel_summary(boot, as_json)
 

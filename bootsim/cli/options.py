@@ -139,6 +139,13 @@ _INSPECT_OPTIONS = (
     *_IMAGE_OPTIONS,
 )
 
+account_option = click.option(
+    "--account",
+    is_flag=True,
+    help="Print where the RAM went instead: each step from what the tree has to what the buddy"
+    " allocator got, with owner and bytes.",
+)
+
 Command = Callable[..., Any]
 
 

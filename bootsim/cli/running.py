@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootsim.cli.options import refuse
-from bootsim.cli.printing import Progress, print_view, printable
+from bootsim.cli.printing import Progress, paint, print_view, printable
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
 
@@ -141,6 +141,13 @@ def print_summary(booted: Boot, as_json: bool, *, error: str | None = None) -> N
     if as_json:
         view.data.update(error=error, events=events(booted))
     print_view(view, as_json)
+
+
+def print_account(boot: Boot | RealBoot, as_json: bool) -> None:
+    """Where the RAM went."""
+    from bootsim.views.account import account, view
+
+    print_view(view(account(boot, boot.board.memory), paint), as_json)
 
 
 def profile_of(options: dict[str, Any]) -> Profile:

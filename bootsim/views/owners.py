@@ -84,6 +84,8 @@ class Ownership:
             self._requested.paint(base, end, f"reserved by {event.caller}()")
         elif event.function == "memblock_remove":
             self._requested.paint(base, end, f"removed by {event.caller}()")
+        elif event.function == "memblock_mark_nomap":
+            self._requested.paint(base, end, f"marked no-map by {event.caller}()")
 
     def pieces(self, memory: Iterable[Region], reserved: Iterable[Region]) -> list[Owned]:
         """All RAM in address order, cut where the owner changes; memblock's tables are as given."""
@@ -115,10 +117,13 @@ class Ownership:
 
 
 class Layer:
-    """A value for each address, "" at first: the last that was painted there."""
+    """A value for each address, "" at first: the last that was painted there.
+
+    `edges` are where values begin, ascending, the first one 0.
+    """
 
     def __init__(self) -> None:
-        self.edges = [0]  # where a value begins
+        self.edges = [0]
         self._values = [""]
 
     def paint(self, base: int, end: int, value: str) -> None:
@@ -128,6 +133,11 @@ class Layer:
         first, last = bisect_left(self.edges, base), bisect_right(self.edges, end)
         self.edges[first:last] = [base, end]
         self._values[first:last] = [value, after]
+
+    def edges_in(self, base: int, end: int) -> list[int]:
+        """`base`, `end`, and where the value changes between them."""
+        inside = self.edges[bisect_right(self.edges, base) : bisect_left(self.edges, end)]
+        return [base, *inside, end]
 
     def at(self, address: int) -> str:
         return self._values[bisect_right(self.edges, address) - 1]
