@@ -15,6 +15,7 @@ PACKAGE = Path(bootsim.__file__).parent
 ROOMS = {
     "errors": set(),
     "numbers": set(),
+    "fleet": set(),
     "resources": {"errors"},
     "cache": set(),
     "weak": set(),
@@ -29,7 +30,7 @@ ROOMS = {
     "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
     "check": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
-        *("loader", "batch"),
+        *("loader", "batch", "fleet"),
     },
     "driver": {"errors", "trace", "kernel"},
     "guest": {"errors", "cache", "trace", "machine", "kernel", "driver"},
