@@ -48,13 +48,17 @@ ROOMS = {
     },
     "views": {
         *("errors", "trace", "numbers", "machine", "devicetree", "kernel"),
-        *("driver", "guest", "dmesg", "simulate", "realkernel", "sources"),
+        *("driver", "guest", "dmesg", "simulate", "realkernel", "sources", "whatif"),
+    },
+    "whatif": {
+        *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
+        *("dmesg", "batch"),
     },
     "selftest": {"errors", "cache", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {
         *("errors", "trace", "numbers", "inputs", "machine", "devicetree", "kernel"),
         *("driver", "guest", "dmesg", "simulate", "realkernel", "sources", "views", "selftest"),
-        "check",
+        *("check", "whatif", "fleet"),
     },
 }
 # A library, and the only places that may import it.

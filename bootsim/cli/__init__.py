@@ -17,6 +17,7 @@ from bootsim.cli.inspect import inspect
 from bootsim.cli.kernel import compare, kernel
 from bootsim.cli.report import report
 from bootsim.cli.selftest import selftest, symbols
+from bootsim.cli.whatif import whatif
 from bootsim.errors import BootsimError
 
 
@@ -38,7 +39,7 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(boot, replay, inspect, check, explain, report, kernel, compare),
+    *(boot, replay, inspect, check, explain, whatif, report, kernel, compare),
     *(stages, symbols, selftest),
 )
 for _command in _COMMANDS:

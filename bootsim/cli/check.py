@@ -14,7 +14,7 @@ import click
 from bootsim import __version__
 from bootsim.cli.options import FILE, NUMBER, RAM_OPTION, SYMBOL_OPTION
 from bootsim.cli.printing import Bar, printable, wrapped
-from bootsim.cli.running import profile_of, ram_bank
+from bootsim.cli.running import profile_of, ram_bank, tree_files
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number, size_text
 
@@ -125,7 +125,7 @@ def check(trees: tuple[Path, ...], **options: Any) -> None:
     from bootsim.check.findings import Severity
 
     run = _Run(options, Severity[options["fail_on"].upper()])
-    run.check(_files(trees))
+    run.check(tree_files(trees))
     run.finish()
 
 
@@ -365,20 +365,6 @@ def _file_size(path: Path) -> int:
     if size > _FILE_MAX:
         raise BootsimError(f"{path}: {size_text(size)} is too much to be loaded")
     return size
-
-
-def _files(trees: tuple[Path, ...]) -> list[str]:
-    """The trees, those in folders (*.dtb at any depth) in their order. Raises BootsimError."""
-    found: list[str] = []
-    for tree in trees:
-        if not tree.is_dir():
-            found.append(str(tree))
-            continue
-        inside = sorted(str(path) for path in tree.rglob("*.dtb"))
-        if not inside:
-            raise BootsimError(f"{tree}: a folder without a .dtb in it")
-        found += inside
-    return found
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -155,6 +157,20 @@ def profile_of(options: dict[str, Any]) -> Profile:
     from bootsim.kernel.profile import load_profile
 
     return load_profile(options["profile"]).with_symbols(_symbols(options["symbols"]))
+
+
+def tree_files(trees: Iterable[Path]) -> list[str]:
+    """The trees, those in folders (*.dtb at any depth) in their order. Raises BootsimError."""
+    found: list[str] = []
+    for tree in trees:
+        if not tree.is_dir():
+            found.append(str(tree))
+            continue
+        inside = sorted(str(path) for path in tree.rglob("*.dtb"))
+        if not inside:
+            raise BootsimError(f"{tree}: a folder without a .dtb in it")
+        found += inside
+    return found
 
 
 def _symbols(assignments: tuple[str, ...]) -> dict[str, int]:

@@ -1,0 +1,204 @@
+"""bootsim whatif."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootsim.cli.options import FILE, SYMBOL_OPTION
+from bootsim.cli.printing import Bar, printable
+from bootsim.cli.running import profile_of, tree_files
+from bootsim.errors import BootsimError
+
+if TYPE_CHECKING:
+    from bootsim.whatif import Answer, Combination
+
+# What the highmem-exit report asks, where --vary does not say otherwise.
+_HIGHMEM_EXIT = {
+    "highmem": "highmem=n",
+    "vmsplit": "vmsplit=3G,3G_OPT,2G,1G",
+    "vmalloc": "vmalloc=default,128M,512M",
+}
+_EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
+
+
+@click.command()
+@click.argument("trees", nargs=-1, required=True, type=FILE, metavar="TREE...")
+@click.option(
+    "--vary",
+    "variations",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Boot with each of these values: highmem=y,n; vmsplit=3G,3G_OPT,2G,1G; ram=SIZE or"
+    " BASE:SIZE; or any parameter of the command line, as mem, vmalloc, cma. The value `default`"
+    " is as it is. Several keys: all combinations.",
+)
+@click.option(
+    "--highmem-exit",
+    is_flag=True,
+    help="Report how many boards lose RAM without HIGHMEM, by vmsplit and vmalloc=. Boots go up to"
+    f" {_EXIT_STAGE}.",
+)
+@click.option("--append", metavar="ARGS", help="Kernel command line, in place of the trees'.")
+@click.option(
+    "--profile",
+    default="linux-6.1-armmp",
+    show_default=True,
+    help="Kernel to model: linux-5.0, linux-6.1-armmp or a .toml file.",
+)
+@SYMBOL_OPTION
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row a boot; sizes in bytes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes in bytes.")
+@click.option("-v", "--verbose", is_flag=True, help="With --highmem-exit, show all boards.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes; one a CPU by default.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give a tree up after so long, where there are several.",
+)
+def whatif(trees: tuple[Path, ...], **options: Any) -> None:
+    """Tell what becomes of boards when kernel, command line or RAM are changed.
+
+    Boots the model on each TREE, a blob, its source (.dts), or a folder of blobs, once a
+    combination, and shows lowmem, highmem, RAM that is lost (of that, for want of HIGHMEM), what is
+    free at the handover, the longest run of free pages, and why a boot dies.
+
+    Exit status: 0 done, 1 a boot died, 2 bad input (the other trees are done all the same), 130
+    interrupted.
+
+    \b
+    bootsim whatif board.dtb --vary vmalloc=240M,512M --vary cma=16M,256M
+    bootsim whatif board.dtb --vary highmem=y,n --vary vmsplit=3G,3G_OPT,2G,1G
+    bootsim whatif board.dts --vary ram=512M,1G,2G
+    bootsim whatif --highmem-exit dtbs/          how many boards need HIGHMEM
+    bootsim whatif --highmem-exit dtbs/ --csv > boards.csv
+    """
+    from bootsim.whatif import ask, combinations
+
+    asked = combinations(profile_of(options), list(_variations(options)))
+    until = _EXIT_STAGE if options["highmem_exit"] else None
+
+    def work(path: str) -> Answer:
+        return ask(path, asked, cmdline=options["append"], until=until)
+
+    run = _Run(options, asked)
+    run.run(tree_files(trees), work)
+    run.finish()
+
+
+def _variations(options: dict[str, Any]) -> Iterator[Any]:
+    from bootsim.whatif import parse_variation
+
+    given = [parse_variation(text) for text in options["variations"]]
+    if not options["highmem_exit"]:
+        yield from given
+        return
+    by_key = {variation.key: variation for variation in given}
+    for key in by_key.keys() - _HIGHMEM_EXIT.keys() | {"highmem"} & by_key.keys():
+        raise BootsimError(f"--highmem-exit varies vmsplit and vmalloc: not {key}")
+    for key, text in _HIGHMEM_EXIT.items():
+        yield by_key.get(key) or parse_variation(text)
+
+
+class _Run:
+    """One run over all trees: their answers, and how they are printed."""
+
+    def __init__(self, options: dict[str, Any], asked: list[Combination]) -> None:
+        from bootsim.views.whatif import Table
+
+        self._options = options
+        self._keys = [key for key, _ in asked[0].settings]
+        self._table = Table([each.settings for each in asked])
+        self._answers: list[Answer] = []
+        self._many = self._interrupted = False
+
+    def run(self, files: list[str], work: Callable[[str], Answer]) -> None:
+        from bootsim.fleet import run_each
+        from bootsim.whatif import Answer
+
+        def lost(path: str, why: str) -> Answer:
+            return Answer(path, error=f"{path}: {why}")
+
+        self._many = len(files) > 1
+        self._begin()
+        bar = Bar(len(files))
+        answers = run_each(
+            files,
+            work,
+            lost,
+            processes=self._options["jobs"],
+            timeout=self._options["timeout"],
+            progress=bar,
+        )
+        try:
+            for answer in answers:
+                self._answers.append(answer)
+                bar.clear()
+                self._show(answer)
+        except KeyboardInterrupt:
+            self._interrupted = True
+        finally:
+            bar.clear()
+
+    def _begin(self) -> None:
+        from bootsim.views.whatif import csv_header
+
+        if self._options["as_csv"]:
+            click.echo(_csv_line(csv_header(self._keys)))
+        elif self._shows_rows:
+            click.echo(click.style(self._table.head(), bold=True))
+
+    @property
+    def _shows_rows(self) -> bool:
+        options = self._options
+        return not options["as_json"] and (not options["highmem_exit"] or options["verbose"])
+
+    def _show(self, answer: Answer) -> None:
+        from bootsim.views.whatif import csv_rows
+
+        if answer.error is not None:
+            click.echo(f"{click.style('error', fg='red')}: {printable(answer.error)}", err=True)
+        if self._options["as_csv"]:
+            for row in csv_rows(answer):
+                click.echo(_csv_line(row))
+        elif self._shows_rows and answer.rows:
+            if self._many:
+                click.echo(click.style(printable(answer.tree), bold=True))
+            for line in self._table.lines(answer):
+                click.echo(printable(line))
+
+    def finish(self) -> None:
+        """Print what comes at the end, and end with the right status."""
+        from bootsim.views import whatif as view
+
+        if self._options["as_json"]:
+            answers = [view.data(answer) for answer in self._answers]
+            click.echo(json.dumps({"interrupted": self._interrupted, "trees": answers}))
+        elif not self._options["as_csv"]:
+            report = view.highmem_exit if self._options["highmem_exit"] else view.summary
+            lines = report if self._many or self._options["highmem_exit"] else view.left_out
+            for line in lines(self._answers):
+                click.echo(line)
+        if self._interrupted:
+            raise KeyboardInterrupt
+        rows = [row for answer in self._answers for row in answer.rows]
+        if not rows or any(answer.error is not None for answer in self._answers):
+            sys.exit(2)
+        if any(row.error is not None for row in rows):
+            sys.exit(1)
+
+
+def _csv_line(values: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
