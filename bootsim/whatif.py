@@ -24,13 +24,15 @@ from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt, fdt_check_header
 from bootsim.kernel.main import start_kernel
+from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
 from bootsim.kernel.mmzone import ZONE_HIGHMEM
+from bootsim.kernel.printk import KERN_EMERG, KERN_ERR
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.variants import VMSPLIT, with_highmem, with_vmsplit
 from bootsim.machine.memory import Range
 from bootsim.numbers import parse_number
-from bootsim.trace import HANDOVER, BootStopped, Event, MemblockRange
+from bootsim.trace import HANDOVER, BootStopped, Event, MemblockRange, Printk
 
 DEFAULT = "default"  # a value of any key: as it is without the key
 _HIGHMEM = {"y": True, "n": False}
@@ -67,9 +69,10 @@ class Row:
 
     `total` is the tree's memory, each byte once. `lowmem` and `highmem` are pages in the zones,
     None where the kernel did not come to have any; `lost` is what of the tree's memory has no page,
-    and `cut` what of that goes for want of HIGHMEM. `free` and `largest`, the longest run of free
-    pages, are None for a boot that did not come to the handover. `error` is None unless the boot
-    died, or could not start; `stage` is the last one passed.
+    and `cut` what of that could be used, and goes for want of HIGHMEM. `free` and `largest`, the
+    longest run of free pages, are None for a boot that did not come to the handover. `error` is
+    None unless the boot died, or could not start; `stage` is the last one passed. `complaints` are
+    what the kernel has logged as errors.
     """
 
     settings: tuple[tuple[str, str], ...]
@@ -82,6 +85,7 @@ class Row:
     largest: int | None = None
     stage: str | None = None
     error: str | None = None
+    complaints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +243,21 @@ def _row(
     if stage == HANDOVER:
         free = kernel.buddy.nr_free_pages() << PAGE_SHIFT
         largest = _largest_run(kernel)
-    return Row(settings, total, lowmem, highmem, lost, cut.size, free, largest, stage, died)
+    return Row(
+        *(settings, total, lowmem, highmem, lost, cut.size, free, largest, stage, died),
+        complaints=tuple(
+            event.text
+            for event in kernel.trace
+            if isinstance(event, Printk) and KERN_EMERG < event.level <= KERN_ERR
+        ),
+    )
 
 
 class _Cut:
-    """Counts the bytes that leave memblock.memory for want of HIGHMEM, as they go."""
+    """Counts the bytes that leave memblock.memory for want of HIGHMEM, as they go.
+
+    No-map memory at the end of RAM goes, too, as if it were highmem: it was no one's to use.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
         self._memblock = kernel.memblock
@@ -257,6 +271,7 @@ class _Cut:
             self.size += sum(
                 max(min(region.end, end) - max(region.base, base), 0)
                 for region in self._memblock.memory
+                if not region.flags & MemblockFlags.NOMAP
             )
 
 

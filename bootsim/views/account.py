@@ -24,12 +24,12 @@ from bootsim.machine.memory import ADDRESS_LIMIT, Range
 from bootsim.trace import HANDOVER, MemblockRange, PageAlloc, PageFree, Printk, Use
 from bootsim.views import View, size_text
 from bootsim.views.booted import BootedKernel
-from bootsim.views.categories import CATEGORIES, CMA, FREE, NOT_LINUX, RESERVED
+from bootsim.views.categories import CATEGORIES, CMA, NOT_LINUX, RESERVED
 from bootsim.views.owners import Layer, Ownership, State
 
 Paint = Callable[[str, str], str]
 
-_BAR = 32
+_BAR, _LEVEL = 32, "="  # cells; what there is still
 _MEMORY_LINE = re.compile(
     r"Memory: (\d+)K/(\d+)K available \(.*, (\d+)K reserved, (\d+)K cma-reserved[,)]"
 )
@@ -179,7 +179,7 @@ class _Layers:
     def __init__(self, boot: BootedKernel, tree: Iterable[Range]) -> None:
         self._phys_offset = boot.linear.phys_offset
         self._tree, self._fate, self._adder = Layer(), Layer(), Layer()
-        self._owner, self._cma = Layer(), Layer()
+        self._owner, self._cma, self._nomap = Layer(), Layer(), Layer()
         self._memory, self._reserved, self._touched = Layer(), Layer(), Layer()
         self._present, self._free, self._mem_map = Layer(), Layer(), Layer()
         for bank in tree:
@@ -204,6 +204,9 @@ class _Layers:
                 for low, high in pairwise(self._fate.edges_in(base, end)):
                     if self._fate.at(low) == _IN:
                         self._fate.paint(low, high, function_of(event.caller))
+            elif event.function in ("memblock_mark_nomap", "memblock_clear_nomap"):
+                marked = "nomap" if event.function == "memblock_mark_nomap" else ""
+                self._nomap.paint(event.base, event.base + event.size, marked)
 
     def _see_owners(self, boot: BootedKernel) -> None:
         memory, reserved = boot.memblock.memory, boot.memblock.reserved
@@ -256,7 +259,8 @@ class _Layers:
 
     def _all(self) -> tuple[Layer, ...]:
         return (
-            *(self._tree, self._fate, self._adder, self._owner, self._cma, self._memory),
+            *(self._tree, self._fate, self._adder, self._owner, self._cma, self._nomap),
+            self._memory,
             *(self._reserved, self._touched, self._present, self._free, self._mem_map),
         )
 
@@ -302,7 +306,7 @@ class _Layers:
         fate = self._fate.at(base)
         if fate == _IN:
             return _LAST_BYTE if base == ADDRESS_LIMIT - 1 else _CAPPED
-        if fate in _REMOVED:
+        if fate in _REMOVED and not self._nomap.at(base):
             return _REMOVED[fate]
         if fate:
             removed, owner = f"removed by {fate}()", self._owner.at(base)
@@ -364,20 +368,22 @@ def steps(account: Account) -> list[Step]:
 
 def view(account: Account, paint: Paint = lambda _letter, text: text) -> View:
     """The waterfall; `paint(letter, text)` colours its bars."""
-    lines = [_line("", account.total, _bar(account, 0, account.total, ".", paint), _tree(account))]
+    lines = [
+        _line("", account.total, _bar(account, 0, account.total, _LEVEL, paint), _tree(account))
+    ]
     level = account.total
     all_steps = steps(account)
     for step in all_steps:
         if step.kind == Kind.FREE:
             continue
         if step.kind in _PRESENT and level == account.present and level != account.total:
-            bar = _bar(account, 0, level, ".", paint)
+            bar = _bar(account, 0, level, _LEVEL, paint)
             lines.append(_line("=", level, bar, "RAM that has pages, the total of Memory:"))
         sign = "+" if step.kind == Kind.ADDED else "-"
         level += step.size if sign == "+" else -step.size
         bar = _bar(account, level, step.size, _letter(step), paint)
         lines.append(_line(sign, step.size, bar, _what(step)))
-    bar = _bar(account, 0, account.free, FREE.letter, paint)
+    bar = _bar(account, 0, account.free, _LEVEL, paint)
     lines.append(_line("=", account.free, bar, "free, in the buddy allocator"))
     lines.append("")
     lines.append(_check(account))

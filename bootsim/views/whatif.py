@@ -16,15 +16,16 @@ _WIDTH = 11
 
 def csv_header(keys: Sequence[str]) -> list[str]:
     """The names of csv_row()'s fields; sizes are bytes."""
-    return ["tree", *keys, *_SIZES, "stage", "error"]
+    return ["tree", *keys, *_SIZES, "stage", "error", "complaints"]
 
 
 def csv_rows(answer: Answer) -> Iterator[list[Any]]:
-    """One row a boot; of a tree that has none, one with the reason."""
+    """One row a boot."""
     for row in answer.rows:
         values = (value for _, value in row.settings)
         sizes = (getattr(row, name) for name in _SIZES)
-        yield [answer.tree, *values, *("" if s is None else s for s in sizes), row.stage, row.error]
+        told = row.stage, row.error, "; ".join(row.complaints)
+        yield [answer.tree, *values, *("" if s is None else s for s in sizes), *told]
 
 
 def data(answer: Answer) -> dict[str, Any]:
@@ -56,12 +57,14 @@ class Table:
         return self._line(self._keys, _TITLES)
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """The tree's rows, and why those end that come to nothing."""
+        """The tree's rows, each with the errors that the kernel logs, and why it dies if so."""
         for row in answer.rows:
             sizes = [getattr(row, name) for name in _SIZES]
             texts = ["-" if size is None else size_text(size) for size in sizes]
-            line = self._line([value for _, value in row.settings], texts)
-            yield line if row.error is None else f"{line}  {row.error}"
+            words = "; ".join([*row.complaints, *([row.error] if row.error else [])])
+            yield self._line([value for _, value in row.settings], texts) + (
+                f"  {words}" if words else ""
+            )
 
     def _line(self, values: Iterable[str], cells: Iterable[str]) -> str:
         columns = [f"{v:{width}}" for v, width in zip(values, self._widths, strict=True)]
@@ -70,7 +73,7 @@ class Table:
 
 def summary(answers: Sequence[Answer]) -> Iterator[str]:
     """What became of a fleet: a line a combination."""
-    booted = [answer for answer in answers if answer.rows]
+    booted = [answer for answer in answers if any(row.stage for row in answer.rows)]
     if booted:
         yield f"Of {_boards(len(booted))}:"
         rows = _by_settings(booted)
@@ -88,7 +91,11 @@ def summary(answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def left_out(answers: Sequence[Answer]) -> Iterator[str]:
-    """How many trees have no rows, and why."""
+    """How many trees were not booted, and why."""
+    stuck = sum(bool(a.rows) and not any(row.stage for row in a.rows) for a in answers)
+    if stuck:
+        them = "tree has" if stuck == 1 else "trees have"
+        yield f"{stuck} {them} no RAM where the kernel would be"
     without = sum(answer.without_ram for answer in answers)
     if without:
         them = "a tree leaves" if without == 1 else f"{without} trees leave"
@@ -103,7 +110,7 @@ def highmem_exit(answers: Sequence[Answer]) -> Iterator[str]:
 
     The answers' settings are highmem, vmsplit and vmalloc, in this order.
     """
-    booted = [answer for answer in answers if answer.rows]
+    booted = [answer for answer in answers if any(row.stage for row in answer.rows)]
     if booted:
         splits = list(dict.fromkeys(row.settings[1][1] for row in booted[0].rows))
         areas = list(dict.fromkeys(row.settings[2][1] for row in booted[0].rows))
