@@ -248,3 +248,19 @@ def test_bad_input_is_one_line(
     assert said in err
     assert err.count("\n") == 1
     assert not file.exists()
+
+
+def test_the_waterfall_and_the_findings_are_the_trees(bootsim: Run, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    bad = Path(__file__).parent / "data" / "problems" / "10-overlap.bad.dts"
+    bootsim("report", "-o", file, "--dts", bad, "--profile", "linux-6.1-armmp")
+    (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
+    codes = re.findall(r"\S+", bad.read_text().splitlines()[0].removeprefix("// codes:"))
+    assert set(codes) <= {found["code"] for found in entry["findings"]}
+    assert all(text for found in entry["findings"] for _, text in found["details"])
+    assert bootsim("report", "-o", file)[0] == 0
+    (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
+    steps = entry["waterfall"]
+    signs = {"=": 0, "-": -1, "+": 1}
+    assert steps[0][2] + sum(signs[sign] * size for sign, _, size, _, _ in steps) == steps[-1][2]
+    assert entry["findings"] == []

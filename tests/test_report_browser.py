@@ -354,7 +354,7 @@ def test_findings_and_the_waterfall_have_their_place(
     browser: Browser, single: Path, folder: Path, boot: Boot
 ) -> None:
     browser.open(single)
-    assert browser.texts(".findings, .waterfall") == []
+    assert browser.texts(".findings") == []
     side = replace(
         model_side(boot),
         findings=[

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootsim.dmesg import LoggedBoot
     from bootsim.kernel.profile import Profile
     from bootsim.realkernel.image import KernelImage
-    from bootsim.views.report import Side
+    from bootsim.views.report import Finding, Side
 
 MODEL = "model"
 
@@ -152,7 +152,44 @@ def _side(
         if model.kernel is None:
             raise
         died = str(death)
-    return model_side(model, died=died)
+    return replace(model_side(model, died=died), findings=_findings(board, profile))
+
+
+def _findings(board: dict[str, Any], profile: Profile) -> list[Finding]:
+    """What a check of the board's tree finds; none where it is the built-in one."""
+    from bootsim.check.payload import Payload
+    from bootsim.check.tree import check_tree
+    from bootsim.views.report import Finding
+
+    path: Path | None = board["dtb"] or board["dts"]
+    if path is None:
+        return []
+    initrd: Path | None = board["initrd"]
+    payload = Payload(
+        initrd=initrd.stat().st_size if initrd else None,
+        ram=tuple(board["ram"]) if board["ram"] else None,
+        **{name: board[name] for name in ("initrd_addr", "dtb_addr", "phys_offset", "cmdline")},
+    )
+    return [
+        Finding(
+            found.code,
+            found.severity.word,
+            found.text,
+            [
+                (name, text)
+                for name, text in (
+                    ("Where", found.place),
+                    ("Cause", found.cause),
+                    ("Cost", found.cost),
+                    ("Remedy", found.remedy),
+                    ("The log", "\n".join(found.log)),
+                )
+                if text
+            ],
+            [(area.what, area.base, area.size) for area in found.areas],
+        )
+        for found in check_tree(str(path), payload, profile).findings
+    ]
 
 
 def _blob(options: dict[str, Any]) -> bytes | None:

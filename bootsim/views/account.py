@@ -24,7 +24,7 @@ from bootsim.machine.memory import ADDRESS_LIMIT, Range
 from bootsim.trace import HANDOVER, MemblockRange, PageAlloc, PageFree, Printk, Use
 from bootsim.views import View, size_text
 from bootsim.views.booted import BootedKernel
-from bootsim.views.categories import CATEGORIES, CMA, NOT_LINUX, RESERVED
+from bootsim.views.categories import CATEGORIES, CMA, NOT_LINUX, RESERVED, Category
 from bootsim.views.owners import Layer, Ownership, State
 
 Paint = Callable[[str, str], str]
@@ -381,7 +381,7 @@ def view(account: Account, paint: Paint = lambda _letter, text: text) -> View:
             lines.append(_line("=", level, bar, "RAM that has pages, the total of Memory:"))
         sign = "+" if step.kind == Kind.ADDED else "-"
         level += step.size if sign == "+" else -step.size
-        bar = _bar(account, level, step.size, _letter(step), paint)
+        bar = _bar(account, level, step.size, step_kind(step).letter, paint)
         lines.append(_line(sign, step.size, bar, _what(step)))
     bar = _bar(account, 0, account.free, _LEVEL, paint)
     lines.append(_line("=", account.free, bar, "free, in the buddy allocator"))
@@ -458,11 +458,12 @@ def _what(step: Step) -> str:
     return f"{text} ({len(step.pieces)} pieces)" if len(step.pieces) > 1 else text
 
 
-def _letter(step: Step) -> str:
+def step_kind(step: Step) -> Category:
+    """What a step is shown as."""
     if step.kind in (Kind.RESERVED, Kind.CMA):
         owned = (c for c in CATEGORIES if c.owners and step.what.startswith(c.owners))
-        return next(owned, RESERVED).letter
-    return RESERVED.letter if step.kind in (Kind.PARTIAL, Kind.TAKEN) else NOT_LINUX.letter
+        return next(owned, RESERVED)
+    return RESERVED if step.kind in (Kind.PARTIAL, Kind.TAKEN) else NOT_LINUX
 
 
 def _line(sign: str, size: int, bar: str, what: str) -> str:

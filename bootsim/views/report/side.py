@@ -18,7 +18,8 @@ from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
 from bootsim.trace import PageFree, Stage, Trace
 from bootsim.views import size_text, zones
-from bootsim.views.categories import Category
+from bootsim.views.account import Kind, account, step_kind, steps
+from bootsim.views.categories import FREE, GIVEN, Category
 from bootsim.views.history import History, history
 from bootsim.views.owners import ram_of
 
@@ -115,6 +116,7 @@ def model_side(boot: Boot, *, name: str | None = None, died: str | None = None) 
         handover=handover,
         remarks=_with_unseen(remarks, past),
         died=died,
+        waterfall=_waterfall(boot),
         source=Source(
             name=name,
             trace=trace,
@@ -154,6 +156,7 @@ def kernel_side(boot: RealBoot, source: Source, *, name: str | None = None) -> S
         remarks=_with_unseen(remarks, past),
         died=source.died,
         source=source,
+        waterfall=_waterfall(boot),
     )
 
 
@@ -215,6 +218,23 @@ def _handover(boot: Boot | RealBoot, remarks: list[str]) -> Handover | None:
     except BootsimError as error:
         remarks.append(f"The page allocator cannot be read: {error}")
         return None
+
+
+def _waterfall(boot: Boot | RealBoot) -> list[Step]:
+    """From the tree's memory down to what is free; empty where the boot did not come so far."""
+    if not boot.handed_over:
+        return []
+    told = account(boot, boot.board.memory)
+    level = told.total
+    waterfall = [Step("=", "the device tree's memory", level, 0, FREE)]
+    for step in steps(told):
+        if step.kind == Kind.FREE:
+            continue
+        comes = step.kind == Kind.ADDED
+        start = level if comes else level - step.size
+        waterfall.append(Step("+" if comes else "-", step.what, step.size, start, step_kind(step)))
+        level += step.size if comes else -step.size
+    return [*waterfall, Step("=", "free, in the buddy allocator", told.free, 0, GIVEN)]
 
 
 def _with_unseen(remarks: list[str], past: History) -> list[str]:
