@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootsim import __version__
-from bootsim.cli.options import FILE, NUMBER, RAM_OPTION, SYMBOL_OPTION
+from bootsim.cli.options import FILE, NUMBER, RAM_OPTION, SYMBOL_OPTION, fleet_options
 from bootsim.cli.printing import Bar, printable, wrapped
 from bootsim.cli.running import profile_of, ram_bank, tree_files
 from bootsim.errors import BootsimError
@@ -86,15 +86,7 @@ def _boot_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-o", "--output", type=FILE, help="Write there instead of to the terminal.")
 @click.option("-v", "--verbose", is_flag=True, help="Show findings of severity info, too.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes; one a CPU by default.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give a tree up after so long, where there are several.",
-)
+@fleet_options
 @click.option("--explain", metavar="CODE", help="Print the page on a code, and end.")
 @click.option("--list", "list_codes", is_flag=True, help="List all codes, and end.")
 def check(trees: tuple[Path, ...], **options: Any) -> None:

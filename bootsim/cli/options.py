@@ -146,6 +146,20 @@ account_option = click.option(
     " allocator got, with owner and bytes.",
 )
 
+_FLEET_OPTIONS = (
+    click.option(
+        "-j", "--jobs", type=click.IntRange(min=1), help="Processes; one a CPU by default."
+    ),
+    click.option(
+        "--timeout",
+        type=SECONDS,
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give a tree up after so long, where there are several.",
+    ),
+)
+
 Command = Callable[..., Any]
 
 
@@ -157,6 +171,11 @@ def machine_options(command: Command) -> Command:
 def kernel_options(command: Command) -> Command:
     """The options of commands that boot a real kernel."""
     return _with(command, _KERNEL_OPTIONS)
+
+
+def fleet_options(command: Command) -> Command:
+    """The options of commands that boot many trees."""
+    return _with(command, _FLEET_OPTIONS)
 
 
 def compare_options(command: Command) -> Command:

@@ -47,11 +47,16 @@ def run_boot(
             print_summary(machine, as_json, error=str(error))
         raise
     finally:
-        if log:
-            for line in [*machine.machine.uart.text.splitlines(), *machine.log]:
-                click.echo(printable(line))
-        print_notes(machine.notes)
+        _print_what_came_out(machine, log=log)
     return machine
+
+
+def _print_what_came_out(boot: Boot | RealBoot, *, log: bool) -> None:
+    """What a boot has written and said, and what it has to remark about itself."""
+    if log:
+        for line in [*boot.machine.uart.text.splitlines(), *boot.log]:
+            click.echo(printable(line))
+    print_notes(boot.notes)
 
 
 def print_notes(notes: list[str]) -> None:
@@ -71,10 +76,7 @@ def run_kernel(
             print_kernel_summary(boot, error=str(error))
         raise
     finally:
-        if log:
-            for line in [*boot.machine.uart.text.splitlines(), *boot.log]:
-                click.echo(printable(line))
-        print_notes(boot.notes)
+        _print_what_came_out(boot, log=log)
     return boot
 
 

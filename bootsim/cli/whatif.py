@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.options import FILE, SYMBOL_OPTION
+from bootsim.cli.options import FILE, SYMBOL_OPTION, fleet_options
 from bootsim.cli.printing import Bar, printable
 from bootsim.cli.running import profile_of, tree_files
 from bootsim.errors import BootsimError
@@ -57,15 +57,7 @@ _EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row a boot; sizes in bytes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; sizes in bytes.")
 @click.option("-v", "--verbose", is_flag=True, help="With --highmem-exit, show all boards.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes; one a CPU by default.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give a tree up after so long, where there are several.",
-)
+@fleet_options
 def whatif(trees: tuple[Path, ...], **options: Any) -> None:
     """Tell what becomes of boards when kernel, command line or RAM are changed.
 
