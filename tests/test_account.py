@@ -103,7 +103,8 @@ def test_made_up_boards(case: Case) -> None:
     try:
         kernel = booted(task)
     except BootsimError as error:
-        pytest.skip(f"it dies: {error}")
+        assert "Linux takes for RAM what is none" in str(error)  # by mem= beyond RAM
+        return
     checked(kernel, tree_memory(Fdt(case.dtb)))
 
 
