@@ -74,11 +74,6 @@ class Drawing:
     shapes: tuple[Shape, ...]
 
 
-def text_width(text: str, size: float) -> float:
-    """How wide `text` may come out, whatever the font."""
-    return len(text) * size * _GLYPH_WIDTH
-
-
 def shortened(text: str, width: float, size: float) -> str:
     """As much of `text` as fits in `width`, empty where that is not worth showing."""
     room = int(width / (size * _GLYPH_WIDTH))
