@@ -22,8 +22,9 @@ from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
 from bootsim.simulate import Boot
 from bootsim.trace import Use
-from bootsim.views.account import Account, Kind, Said, account, steps, view
+from bootsim.views.account import Account, Kind, Said, account
 from bootsim.views.booted import BootedKernel
+from bootsim.views.waterfall import steps, view
 from tests.command import Run
 from tests.conftest import REAL_BOOTS
 from tests.kernels import boot_without_cpu

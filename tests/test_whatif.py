@@ -14,7 +14,8 @@ from bootsim.errors import BootsimError
 from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.profile import load_profile
-from bootsim.views.account import Kind, account, steps
+from bootsim.views.account import Kind, account
+from bootsim.views.waterfall import steps
 from bootsim.whatif import Row, ask, combinations, parse_variation
 from tests.command import Run
 from tests.trees import CELLS, blob, board

@@ -149,7 +149,8 @@ def print_summary(booted: Boot, as_json: bool, *, error: str | None = None) -> N
 
 def print_account(boot: Boot | RealBoot, as_json: bool) -> None:
     """Where the RAM went."""
-    from bootsim.views.account import account, view
+    from bootsim.views.account import account
+    from bootsim.views.waterfall import view
 
     print_view(view(account(boot, boot.board.memory), paint), as_json)
 

@@ -18,10 +18,11 @@ from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
 from bootsim.trace import PageFree, Stage, Trace
 from bootsim.views import size_text, zones
-from bootsim.views.account import Kind, account, step_kind, steps
+from bootsim.views.account import Kind, account
 from bootsim.views.categories import FREE, GIVEN, Category
 from bootsim.views.history import History, history
 from bootsim.views.owners import ram_of
+from bootsim.views.waterfall import step_kind, steps
 
 Facts = list[tuple[str, str]]
 _COMMAND_LINE = "Kernel command line: "  # init/main.c, after setup_arch()
