@@ -12,7 +12,8 @@ import click
 
 from bootsim import __version__
 from bootsim.cli.boot import boot, replay, stages
-from bootsim.cli.check import check, explain
+from bootsim.cli.check import check
+from bootsim.cli.explain import explain
 from bootsim.cli.inspect import inspect
 from bootsim.cli.kernel import compare, kernel
 from bootsim.cli.report import report
@@ -35,6 +36,9 @@ def cli() -> None:
     bootsim inspect regions --at cmd_line   memblock's tables, early in the boot
     bootsim replay driver.c                 run a debug driver in the middle of setup_arch()
     bootsim boot --profile linux-6.1-armmp --dtb board.dtb      what Debian's kernel does there
+    bootsim kernel vmlinuz --dtb board.dtb  a real kernel on the same machine
+    bootsim compare model vmlinuz           the two side by side
+    bootsim check board.dts                 what goes wrong with memory on a board
     """
 
 

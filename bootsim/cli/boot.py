@@ -33,7 +33,7 @@ def boot(account: bool, as_json: bool, **options: Any) -> None:
     print_summary(run_boot(options, log=not as_json, as_json=as_json), as_json)
 
 
-@click.command()
+@click.command(short_help="Run debug drivers, or a recorded log.")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="DRIVER...|LOG")
 @click.option(
     "--hook",

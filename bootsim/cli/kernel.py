@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MODEL = "model"  # what compare calls it
 
 
-@click.command()
+@click.command(short_help="Boot a real kernel, and see why it dies.")
 @click.argument("image", type=FILE, metavar="ZIMAGE")
 @click.option(
     "--until",

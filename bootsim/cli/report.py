@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODEL = "model"
 
 
-@click.command()
+@click.command(short_help="Write a boot as one HTML file.")
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE.html")
 @click.option(
     "--against",

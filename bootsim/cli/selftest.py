@@ -14,7 +14,7 @@ from bootsim.cli.printing import print_view
 from bootsim.cli.running import profile_of
 
 
-@click.group()
+@click.group(short_help="Check this installation.")
 def selftest() -> None:
     """Check this installation: TAP output, exit status 1 if a check fails."""
 
@@ -74,7 +74,7 @@ def _linux_selftest(tree: Path, numa: bool | None, cc: str | None, as_json: bool
         sys.exit(1)
 
 
-@click.command()
+@click.command(short_help="List what C drivers may call.")
 @click.argument("name", required=False)
 @click.option("--api", type=click.Choice(["5.0", "6.1"]), help="By default the profile's.")
 @click.option("--lds", is_flag=True, help="As a linker script, to link programs of your own with.")

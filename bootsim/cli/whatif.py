@@ -29,7 +29,7 @@ _HIGHMEM_EXIT = {
 _EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
 
 
-@click.command()
+@click.command(short_help="Boot boards with other options.")
 @click.argument("trees", nargs=-1, required=True, type=FILE, metavar="TREE...")
 @click.option(
     "--vary",
