@@ -6,15 +6,14 @@ describes. That is what reports on a thousand boards need, and a boot takes some
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bootsim.devicetree.board import whole_pages
-from bootsim.errors import BootsimError, DeviceTreeError
+from bootsim.errors import BootsimError, DeviceTreeError, in_one_line
+from bootsim.fleet import Job, Pool, Processes, run_each
 from bootsim.kernel.devtree import lowest_cpu_hwid
 from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.kernel import Kernel, ProcessorRegisters
@@ -30,7 +29,6 @@ from bootsim.trace import BootStopped, Trace
 
 # What code on a Cortex-A9 r0p0 reads once head.S has run.
 _CORTEX_A9 = ProcessorRegisters(midr=0x410FC090, ctr=0x80038003, mpidr=0x80000000, sctlr=0x10C5387D)
-_CHUNK_MAX = 16  # boots that a process takes at a time, with one reading of the profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +73,31 @@ def run_task(task: Task) -> Outcome:
 
 
 def run_tasks(
-    tasks: Iterable[Task],
+    tasks: Sequence[Task],
+    pool: Pool | None = None,
     *,
-    processes: int | None = None,
-    progress: Callable[[int, Outcome], None] = lambda _done, _outcome: None,
-) -> list[Outcome]:
-    """Make all boots, in `processes` at a time (as many as there are CPUs): outcomes in order.
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Iterator[Outcome]:
+    """Make all boots, by one process a CPU, or `pool`: outcomes in order, as they come.
 
     `progress` is told after each how many are done. Raises BootsimError for a profile that there
-    is not, and if a process was killed.
+    is not.
     """
-    work = list(tasks)
-    processes = processes or len(os.sched_getaffinity(0))
-    size = max(1, min(_CHUNK_MAX, len(work) // (4 * processes)))
-    chunks = [work[at : at + size] for at in range(0, len(work), size)]
-    outcomes: list[Outcome] = []
-    for chunk in _each(chunks, processes):
-        for outcome in chunk:
-            outcomes.append(outcome)
-            progress(len(outcomes), outcome)
-    return outcomes
-
-
-def _each(chunks: list[list[Task]], processes: int) -> Iterator[list[Outcome]]:
-    if min(processes, len(chunks)) < 2:
-        yield from map(_run_chunk, chunks)
-        return
-    with ProcessPoolExecutor(min(processes, len(chunks))) as pool:
-        try:
-            yield from pool.map(_run_chunk, chunks)
-        except BrokenProcessPool as error:
-            raise BootsimError(f"a process of the batch was killed: {error}") from error
-
-
-def _run_chunk(tasks: list[Task]) -> list[Outcome]:
     profiles = {name: load_profile(name) for name in {task.profile for task in tasks}}
-    return [_run(task, profiles[task.profile]) for task in tasks]
+    job = Job(_as_it_is, partial(_run_with, profiles), _failed)
+    return run_each(tasks, job, pool or Processes(), progress=progress)
+
+
+def _as_it_is(task: Task) -> Task:
+    return task
+
+
+def _run_with(profiles: Mapping[str, Profile], task: Task) -> Outcome:
+    return _run(task, profiles[task.profile])
+
+
+def _failed(task: Task, error: Exception) -> Outcome:
+    return Outcome(task.name, error=in_one_line(error))
 
 
 def _run(task: Task, profile: Profile) -> Outcome:

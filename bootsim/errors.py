@@ -115,3 +115,12 @@ class DriverError(BootsimError):
     """A driver under replay raised, or asked the kernel for the impossible."""
 
     exit_code = 1
+
+
+def in_one_line(error: Exception) -> str:
+    """What `error` says; one that is no BootsimError is a fault of ours, and named by its type."""
+    if isinstance(error, BootsimError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsim.devicetree.board import Board
 from bootsim.devicetree.memory_node import set_memory
-from bootsim.errors import BootsimError
+from bootsim.errors import BootsimError, in_one_line
+from bootsim.kernel.libfdt import FDT_MAGIC
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.numbers import size_text
 from bootsim.resources import resource_path
+
+if TYPE_CHECKING:
+    from bootsim.devicetree.source import Places
 
 FilePath = str | os.PathLike[str]
 
@@ -48,6 +54,34 @@ def read_tree(
     """
     blob, name = _read_tree(dtb, dts, name)
     return (blob if ram is None else set_memory(blob, ram, name=name)), name
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """A device tree out of a file: `name` as it was given; `places` are its source's, if any."""
+
+    name: str
+    dtb: bytes
+    places: Places | None = None
+
+
+def read_tree_file(path: FilePath) -> TreeFile:
+    """The tree in a file, be it a blob or source. Raises BootsimError, as read_tree() does."""
+    name = os.fspath(path)
+    content = read_content(path, BLOB_MAX)
+    if Path(path).suffix == ".dtb" or content[:4] == FDT_MAGIC.to_bytes(4, "big"):
+        return TreeFile(name, content)
+    from bootsim.devicetree.blob import flatten  # noqa: PLC0415
+    from bootsim.devicetree.source import read_source  # noqa: PLC0415 - 15 ms
+
+    tree, places = read_source(name)
+    return TreeFile(name, flatten(tree), places)
+
+
+def tree_error(name: str, error: Exception) -> str:
+    """Why nothing came of the tree in file `name`, in one line that begins with it."""
+    words = in_one_line(error)
+    return words if words.startswith(name) else f"{name}: {words}"
 
 
 def console_uart(board: Board) -> tuple[int | None, list[str]]:

@@ -6,12 +6,13 @@ it are the kernel's own numbers at its end: its zones, its free lists, or why it
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from bootsim.batch import Task, prepare, tree_memory
@@ -19,7 +20,8 @@ from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.memory_node import set_memory
 from bootsim.dmesg.spans import difference, union
 from bootsim.errors import BootsimError
-from bootsim.inputs import FilePath, read_tree
+from bootsim.fleet import Job
+from bootsim.inputs import FilePath, TreeFile, read_tree_file, tree_error
 from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt, fdt_check_header
@@ -127,31 +129,43 @@ def combinations(profile: Profile, variations: Sequence[Variation]) -> list[Comb
     ]
 
 
+def ask_job(
+    combinations: Sequence[Combination], *, cmdline: str | None = None, until: str | None = None
+) -> Job[str, TreeFile, Answer]:
+    """Booting the trees in files, blobs or source, in each combination.
+
+    `cmdline` stands in place of the trees' own; what a combination sets is changed in it. `until`
+    is the stage to stop after. What goes wrong with a tree is in its answer.
+    """
+    work = partial(_ask, combinations=combinations, cmdline=cmdline, until=until)
+    return Job(read_tree_file, work, _failed)
+
+
 def ask(
     path: FilePath,
-    combinations: Iterable[Combination],
+    combinations: Sequence[Combination],
     *,
     cmdline: str | None = None,
     until: str | None = None,
 ) -> Answer:
-    """Boot the tree in file `path`, a blob or its source (.dts), in each combination.
+    """Boot the tree in file `path` in each combination; as ask_job(), for one."""
+    return ask_job(combinations, cmdline=cmdline, until=until).run(os.fspath(path))
 
-    `cmdline` stands in place of the tree's own; what a combination sets is changed in it. `until`
-    is the stage to stop after. What goes wrong with the tree is in the answer.
-    """
-    name = str(path)
-    try:
-        is_source = Path(path).suffix == ".dts"
-        dtb, _ = read_tree(None, path) if is_source else read_tree(path)
-        problem = fdt_check_header(dtb)
-        if problem is not None:
-            raise BootsimError(f"{name}: {problem}")
-        rows = [_row(name, dtb, each, cmdline, until) for each in combinations]
-    except BootsimError as error:
-        words = str(error)
-        return Answer(name, error=words if words.startswith(name) else f"{name}: {words}")
+
+def _ask(
+    tree: TreeFile, *, combinations: Sequence[Combination], cmdline: str | None, until: str | None
+) -> Answer:
+    """Raises BootsimError for a tree that cannot be read."""
+    problem = fdt_check_header(tree.dtb)
+    if problem is not None:
+        raise BootsimError(f"{tree.name}: {problem}")
+    rows = [_row(tree.name, tree.dtb, each, cmdline, until) for each in combinations]
     known = tuple(row for row in rows if row is not None)
-    return Answer(name, known, without_ram=not known)
+    return Answer(tree.name, known, without_ram=not known)
+
+
+def _failed(path: str, error: Exception) -> Answer:
+    return Answer(path, error=tree_error(path, error))
 
 
 def _combination(profile: Profile, settings: tuple[tuple[str, str], ...]) -> Combination:

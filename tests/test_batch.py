@@ -6,6 +6,7 @@ import pytest
 
 from bootsim.batch import Outcome, Task, run_task, run_tasks
 from bootsim.errors import BootsimError
+from bootsim.fleet import Processes
 from bootsim.loader import Wishes
 from bootsim.simulate import Boot
 from tests.trees import board
@@ -31,25 +32,23 @@ def test_outcomes_come_in_order_whatever_the_number_of_processes() -> None:
         Task(f"{size}M", board((0x60000000, size * MIB)), profile=SIX, until="arm_memblock_init")
         for size in sizes
     ]
-    told: list[tuple[int, str]] = []
-    many = run_tasks(tasks, processes=2, progress=lambda n, outcome: told.append((n, outcome.name)))
+    told: list[int] = []
+    many = list(run_tasks(tasks, Processes(2), progress=told.append))
     assert [outcome.memory[0].size >> 20 for outcome in many] == list(sizes)
-    assert many == run_tasks(tasks, processes=1)
-    assert told == [(number + 1, task.name) for number, task in enumerate(tasks)]
+    assert many == list(run_tasks(tasks, Processes(1)))
+    assert told == list(range(1, len(tasks) + 1))
 
 
 def test_what_goes_wrong_is_in_the_outcome() -> None:
-    outcomes = run_tasks(
-        [
-            Task("no blob", b"x"),
-            Task("cut", TREE[:60]),
-            Task("no memory", board((0x60000000, 0))),
-            Task("no room", board((0x60000000, MIB))),
-            Task("dies", TREE, cmdline="mem=1M@0x61000000", profile=SIX),
-            Task("lives", TREE),
-        ],
-        processes=2,
-    )
+    tasks = [
+        Task("no blob", b"x"),
+        Task("cut", TREE[:60]),
+        Task("no memory", board((0x60000000, 0))),
+        Task("no room", board((0x60000000, MIB))),
+        Task("dies", TREE, cmdline="mem=1M@0x61000000", profile=SIX),
+        Task("lives", TREE),
+    ]
+    outcomes = list(run_tasks(tasks))
     words = ("header", "device tree in RAM", "no memory", "room", "Linux", "")
     for outcome, expected in zip(outcomes, words, strict=True):
         assert expected in (outcome.error or "")
@@ -76,4 +75,4 @@ def test_ram_can_be_other_than_what_the_tree_says() -> None:
 
 def test_a_profile_that_there_is_not_is_an_error_of_the_caller() -> None:
     with pytest.raises(BootsimError, match="no profile 'linux-0'"):
-        run_tasks([Task("t", TREE, profile="linux-0")] * 3, processes=2)
+        run_tasks([Task("t", TREE, profile="linux-0")] * 3)

@@ -10,8 +10,9 @@ import pytest
 from bootsim.check.findings import Severity
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import load
-from bootsim.check.tree import check_tree, read_any
+from bootsim.check.tree import check_tree
 from bootsim.errors import KernelPanic, MachineFault
+from bootsim.inputs import read_tree_file
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
 from tests.problems import Problem, payload_of, problems, profile_of
@@ -75,7 +76,7 @@ def test_the_example_of_a_page_has_the_fault(code: str, tmp_path: Path) -> None:
 
 def real_log(problem: Problem) -> tuple[list[str], str | None]:
     """What Debian's kernel says of the board, and how it dies."""
-    dtb, _ = read_any(problem.path)
+    dtb = read_tree_file(problem.path).dtb
     loaded = load(problem.name, dtb, payload_of(problem.options), profile_of(problem.options))
     assert loaded.task is not None
     boot = RealBoot(

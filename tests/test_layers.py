@@ -15,7 +15,7 @@ PACKAGE = Path(bootsim.__file__).parent
 ROOMS = {
     "errors": set(),
     "numbers": set(),
-    "fleet": set(),
+    "fleet": {"errors"},
     "resources": {"errors"},
     "cache": set(),
     "weak": set(),
@@ -27,7 +27,7 @@ ROOMS = {
     "booted": {"trace", "machine"},
     "model_image": {"machine", "kernel", "loader"},
     "inputs": {"errors", "numbers", "resources", "devicetree", "kernel"},
-    "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader"},
+    "batch": {"errors", "trace", "machine", "devicetree", "kernel", "loader", "fleet"},
     "check": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
         *("loader", "batch", "fleet"),
@@ -52,7 +52,7 @@ ROOMS = {
     },
     "whatif": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
-        *("dmesg", "batch"),
+        *("dmesg", "batch", "fleet"),
     },
     "selftest": {"errors", "cache", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {
@@ -71,6 +71,7 @@ DOORS = {
     "elftools": {"guest/elf.py", "guest/dwarf.py"},
     "click": {"cli"},
     "PIL": {"views/drawing.py"},
+    "distributed": {"fleet/cluster.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -47,7 +47,7 @@ def boots(directory: Path) -> list[RealBoot]:
 
 @pytest.fixture(scope="module")
 def at_the_dump(boots: list[RealBoot]) -> list[Outcome]:
-    return run_tasks([boot.task(until="arm_memblock_init") for boot in boots])
+    return list(run_tasks([boot.task(until="arm_memblock_init") for boot in boots]))
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from bootsim.check.examine import Examined, examine
 from bootsim.check.findings import Finding
 from bootsim.check.messages import MESSAGES
 from bootsim.check.pages import PAGES, Page
 from bootsim.check.payload import Payload, load
-from bootsim.check.tree import Report, check_tree, read_any
+from bootsim.check.tree import Report, check_tree
 from bootsim.errors import BootsimError
+from bootsim.inputs import read_tree_file
 from bootsim.kernel.profile import Profile
 
 # What a line tells of how its boot was made.
@@ -115,7 +115,7 @@ def _check(tree: str, payload: Payload, profile: Profile) -> _Checked:
     report = check_tree(tree, payload, profile)
     if report.error is not None:
         raise BootsimError(report.error)
-    loaded = load(tree, read_any(Path(tree))[0], payload, profile)
+    loaded = load(tree, read_tree_file(tree).dtb, payload, profile)
     return _Checked(report, examine(loaded.task, loaded.profile) if loaded.task else None)
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
 from bootsim.check.examine import Examined, examine
 from bootsim.check.findings import Finding
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import Payload, load
 from bootsim.check.rules import findings_of
-from bootsim.devicetree.blob import flatten
-from bootsim.devicetree.source import Places, read_source
-from bootsim.errors import BootsimError
-from bootsim.inputs import BLOB_MAX, read_content
-from bootsim.kernel.libfdt import FDT_MAGIC
+from bootsim.fleet import Job
+from bootsim.inputs import TreeFile, read_tree_file, tree_error
 from bootsim.kernel.profile import Profile
 
 
@@ -32,21 +29,30 @@ class Report:
     stage: str | None = None
 
 
+def check_job(payload: Payload, profile: Profile) -> Job[str, TreeFile, Report]:
+    """Checking the trees in files, blobs or source; what goes wrong with one is in its report."""
+    return Job(read_tree_file, partial(_check, payload=payload, profile=profile), _failed)
+
+
 def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
     """Check the tree in file `path`, a blob or its source; bad input is in the report."""
-    try:
-        dtb, places = read_any(Path(path))
-        loaded = load(path, dtb, payload, profile)
-        found, stage = list(loaded.findings), None
-        if loaded.task is not None:
-            boot = examine(loaded.task, loaded.profile)
-            found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
-            stage = boot.kernel.trace.stage
-    except BootsimError as error:
-        words = str(error)
-        return Report(path, error=words if words.startswith(path) else f"{path}: {words}")
-    located = [_locate(finding, path, places) for finding in found]
-    return Report(path, tuple(ranked(located)), stage=stage)
+    return check_job(payload, profile).run(path)
+
+
+def _check(tree: TreeFile, *, payload: Payload, profile: Profile) -> Report:
+    """Raises BootsimError for what cannot be booted."""
+    loaded = load(tree.name, tree.dtb, payload, profile)
+    found, stage = list(loaded.findings), None
+    if loaded.task is not None:
+        boot = examine(loaded.task, loaded.profile)
+        found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
+        stage = boot.kernel.trace.stage
+    located = [_locate(finding, tree) for finding in found]
+    return Report(tree.name, tuple(ranked(located)), stage=stage)
+
+
+def _failed(path: str, error: Exception) -> Report:
+    return Report(path, error=tree_error(path, error))
 
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
@@ -63,16 +69,7 @@ def ranked(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda finding: -finding.severity)
 
 
-def read_any(path: Path) -> tuple[bytes, Places | None]:
-    """The blob in a file, or that of the source in it, with its places. Raises BootsimError."""
-    content = read_content(path, BLOB_MAX)
-    if path.suffix == ".dtb" or content[:4] == FDT_MAGIC.to_bytes(4, "big"):
-        return content, None
-    tree, places = read_source(path)
-    return flatten(tree), places
-
-
-def _locate(finding: Finding, path: str, places: Places | None) -> Finding:
+def _locate(finding: Finding, tree: TreeFile) -> Finding:
     """`finding` with its place; what it does not say itself its page says."""
     page = PAGES[finding.code]
     finding = replace(
@@ -81,9 +78,11 @@ def _locate(finding: Finding, path: str, places: Places | None) -> Finding:
         cost=finding.cost or page.cost,
         remedy=finding.remedy or page.remedy,
     )
-    position = places.position(finding.node, finding.prop) if places and finding.node else None
+    position = None
+    if tree.places is not None and finding.node:
+        position = tree.places.position(finding.node, finding.prop)
     if position is None:
-        return replace(finding, tree=path)
+        return replace(finding, tree=tree.name)
     return replace(
-        finding, tree=path, file=position.file, line=position.line, column=position.column
+        finding, tree=tree.name, file=position.file, line=position.line, column=position.column
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootsim import __version__
+from bootsim.cli.fleet import run_fleet
 from bootsim.cli.options import FILE, NUMBER, RAM_OPTION, SYMBOL_OPTION, fleet_options
 from bootsim.cli.printing import Bar, printable, wrapped
 from bootsim.cli.running import profile_of, ram_bank, tree_files
@@ -134,32 +135,19 @@ class _Run:
         self._baseline = Baseline.read(known) if known is not None else Baseline()
         self._silenced = 0
         self._reports: list[Report] = []
-        self._interrupted = False
+        self._broken_off: BaseException | None = None
         self._to = options["output"]
         self._text: list[str] = []
 
     def check(self, files: list[str]) -> None:
-        from bootsim.check.fleet import check_trees
+        from bootsim.check.tree import check_job
 
         profile, payload = boot_of(self._options)
-        bar = Bar(len(files))
-        reports = check_trees(
-            files,
-            payload,
-            profile,
-            processes=self._options["jobs"],
-            timeout=self._options["timeout"],
-            progress=bar,
-        )
-        try:
-            for report in reports:
-                self._take(report, bar)
-        except KeyboardInterrupt:
-            self._interrupted = True
-        finally:
-            bar.clear()
+        self._bar = Bar(len(files))
+        job = check_job(payload, profile)
+        self._broken_off = run_fleet(files, job, self._options, self._take, self._bar)
 
-    def _take(self, report: Report, bar: Bar) -> None:
+    def _take(self, report: Report) -> None:
         if not self._options["write_baseline"]:
             kept = tuple(f for f in report.findings if not self._baseline.takes(f))
             self._silenced += len(report.findings) - len(kept)
@@ -168,11 +156,11 @@ class _Run:
         if self._form != "text":
             return
         if report.error is not None:
-            bar.clear()
+            self._bar.clear()
             click.echo(f"{click.style('error', fg='red')}: {printable(report.error)}", err=True)
         for finding in report.findings:
             if finding.severity > 0 or self._options["verbose"]:
-                bar.clear()
+                self._bar.clear()
                 self._say(*_finding_lines(finding))
 
     def _say(self, *lines: str) -> None:
@@ -192,8 +180,8 @@ class _Run:
                 click.echo(self._text[-1])
         if self._to is not None:
             self._to.write_text("\n".join(self._text) + "\n", encoding="utf-8")
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._broken_off is not None:
+            raise self._broken_off
         target = self._options["write_baseline"]
         findings = [finding for report in self._reports for finding in report.findings]
         if target is not None:
@@ -217,7 +205,7 @@ class _Run:
         data = {
             "version": __version__,
             "profile": self._options["profile"],
-            "interrupted": self._interrupted,
+            "interrupted": self._broken_off is not None,
             "silenced": self._silenced,
             "trees": [
                 {
@@ -249,9 +237,9 @@ class _Run:
             parts.append(f"{broken} not checked")
         if self._silenced:
             parts.append(f"{self._silenced} known")
-        if self._baseline.gone and not self._interrupted:
+        if self._baseline.gone and self._broken_off is None:
             parts.append(f"{self._baseline.gone} of the baseline have gone")
-        ending = ", interrupted" if self._interrupted else ""
+        ending = ", interrupted" if self._broken_off is not None else ""
         yield f"{_count(len(self._reports), 'tree')}: {', '.join(parts)}{ending}"
 
 

@@ -151,6 +151,12 @@ _FLEET_OPTIONS = (
         "-j", "--jobs", type=click.IntRange(min=1), help="Processes; one a CPU by default."
     ),
     click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Have the workers of a Dask cluster do it, as tcp://host:8786; they need bootsim, but"
+        " not the files. (pip install 'bootsim[cluster]')",
+    ),
+    click.option(
         "--timeout",
         type=SECONDS,
         default=60.0,

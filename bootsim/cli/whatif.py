@@ -6,18 +6,21 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootsim.cli.fleet import run_fleet
 from bootsim.cli.options import FILE, SYMBOL_OPTION, fleet_options
 from bootsim.cli.printing import Bar, printable
 from bootsim.cli.running import profile_of, tree_files
 from bootsim.errors import BootsimError
 
 if TYPE_CHECKING:
+    from bootsim.fleet import Job
+    from bootsim.inputs import TreeFile
     from bootsim.whatif import Answer, Combination
 
 # What the highmem-exit report asks, where --vary does not say otherwise.
@@ -75,16 +78,12 @@ def whatif(trees: tuple[Path, ...], **options: Any) -> None:
     bootsim whatif --highmem-exit dtbs/          how many boards need HIGHMEM
     bootsim whatif --highmem-exit dtbs/ --csv > boards.csv
     """
-    from bootsim.whatif import ask, combinations
+    from bootsim.whatif import ask_job, combinations
 
     asked = combinations(profile_of(options), list(_variations(options)))
     until = _EXIT_STAGE if options["highmem_exit"] else None
-
-    def work(path: str) -> Answer:
-        return ask(path, asked, cmdline=options["append"], until=until)
-
     run = _Run(options, asked)
-    run.run(tree_files(trees), work)
+    run.run(tree_files(trees), ask_job(asked, cmdline=options["append"], until=until))
     run.finish()
 
 
@@ -112,35 +111,14 @@ class _Run:
         self._keys = [key for key, _ in asked[0].settings]
         self._table = Table([each.settings for each in asked])
         self._answers: list[Answer] = []
-        self._many = self._interrupted = False
+        self._many = False
+        self._broken_off: BaseException | None = None
 
-    def run(self, files: list[str], work: Callable[[str], Answer]) -> None:
-        from bootsim.fleet import run_each
-        from bootsim.whatif import Answer
-
-        def lost(path: str, why: str) -> Answer:
-            return Answer(path, error=f"{path}: {why}")
-
+    def run(self, files: list[str], job: Job[str, TreeFile, Answer]) -> None:
         self._many = len(files) > 1
         self._begin()
-        bar = Bar(len(files))
-        answers = run_each(
-            files,
-            work,
-            lost,
-            processes=self._options["jobs"],
-            timeout=self._options["timeout"],
-            progress=bar,
-        )
-        try:
-            for answer in answers:
-                self._answers.append(answer)
-                bar.clear()
-                self._show(answer)
-        except KeyboardInterrupt:
-            self._interrupted = True
-        finally:
-            bar.clear()
+        self._bar = Bar(len(files))
+        self._broken_off = run_fleet(files, job, self._options, self._take, self._bar)
 
     def _begin(self) -> None:
         from bootsim.views.whatif import csv_header
@@ -155,9 +133,11 @@ class _Run:
         options = self._options
         return not options["as_json"] and (not options["highmem_exit"] or options["verbose"])
 
-    def _show(self, answer: Answer) -> None:
+    def _take(self, answer: Answer) -> None:
         from bootsim.views.whatif import csv_rows
 
+        self._answers.append(answer)
+        self._bar.clear()
         if answer.error is not None:
             click.echo(f"{click.style('error', fg='red')}: {printable(answer.error)}", err=True)
         if self._options["as_csv"]:
@@ -175,14 +155,14 @@ class _Run:
 
         if self._options["as_json"]:
             answers = [view.data(answer) for answer in self._answers]
-            click.echo(json.dumps({"interrupted": self._interrupted, "trees": answers}))
+            click.echo(json.dumps({"interrupted": self._broken_off is not None, "trees": answers}))
         elif not self._options["as_csv"]:
             report = view.highmem_exit if self._options["highmem_exit"] else view.summary
             lines = report if self._many or self._options["highmem_exit"] else view.left_out
             for line in lines(self._answers):
                 click.echo(line)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._broken_off is not None:
+            raise self._broken_off
         rows = [row for answer in self._answers for row in answer.rows]
         if not rows or any(answer.error is not None for answer in self._answers):
             sys.exit(2)
