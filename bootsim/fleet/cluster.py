@@ -87,6 +87,8 @@ class _Run(Generic[Item, Loaded, Result]):
                 yield from self._collect()
             for number in sorted(self._lost):
                 yield from self._alone(number)
+        except (OSError, RuntimeError) as error:  # of the connection: no one else raises here
+            raise self._gone() from error
         finally:
             self._executor.shutdown(wait=False)
 
@@ -127,13 +129,16 @@ class _Run(Generic[Item, Loaded, Result]):
         while True:
             done, _ = wait(self._pending, timeout=_LOOK, return_when=FIRST_COMPLETED)
             if self._client.status != "running":
-                raise BootsimError(f"--scheduler {self._cluster.address}: it has gone away")
+                raise self._gone()
             if done:
                 return done
             if self._client.nthreads():
                 last = time.monotonic()
             elif time.monotonic() - last > _NO_WORKER:
                 raise BootsimError(f"--scheduler {self._cluster.address}: no worker is left")
+
+    def _gone(self) -> BootsimError:
+        return BootsimError(f"--scheduler {self._cluster.address}: it has gone away")
 
 
 def _perform(packed: bytes, item: Any, loaded: Any, timeout: float) -> Any:
