@@ -39,7 +39,7 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
         loaded = load(path, dtb, payload, profile)
         found, stage = list(loaded.findings), None
         if loaded.task is not None:
-            boot = examine(loaded.task, loaded.profile)
+            boot = examine(loaded.task, loaded.profile, loaded.loading)
             found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
             stage = boot.kernel.trace.stage
     except BootsimError as error:
@@ -54,8 +54,9 @@ def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     if boot.died is None:
         return [finding]
     stage = boot.kernel.trace.stage
-    text = f"{finding.text}. Started all the same, it dies after {stage}: {boot.died}"
-    return [replace(finding, text=text, log=boot.log("Ignoring memory", "Kernel panic"))]
+    text = f"{finding.text}. Started all the same, the kernel dies after {stage}: {boot.died}"
+    said = boot.log("Ignoring memory", "cma: Failed", "Kernel panic")
+    return [replace(finding, text=text, log=said)]
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
