@@ -147,6 +147,16 @@ def test_kernels_that_reserve_the_tree_last(tmp_path: Path) -> None:
     assert bad(found) == ["E-DTB-IN-NOMAP"]
 
 
+def test_a_safe_place_is_in_no_region_that_was_refused(tmp_path: Path) -> None:
+    """Linux leaves the no-map region in memory where its tree lies: free it is not."""
+    more = "reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;"
+    more += "fw@61608000 { no-map; reg = <0x61608000 0x9f8000>; }; };"
+    found = check(tmp_path, more=more, dtb_addr=0x61700000)
+    assert bad(found) == ["E-DTB-IN-NOMAP"]
+    assert found[0].remedy.startswith("Load it at 0x62000000, the first address that is safe.")
+    assert bad(check(tmp_path, more=more, dtb_addr=0x62000000)) == []
+
+
 def test_the_command_line_has_no_line_in_the_source(tmp_path: Path) -> None:
     """What was asked for with --append is not the tree's; what bootargs says is."""
     chosen = 'chosen { bootargs = "mem=1G"; };'

@@ -96,12 +96,19 @@ class Loading:
         return found
 
     def first_safe(
-        self, what: str, holes: Iterable[Range], size: int, align: int, *, apart: bool = True
+        self,
+        what: str,
+        holes: Iterable[Range],
+        size: int,
+        align: int,
+        *,
+        kept: Iterable[Range] = (),
+        apart: bool = True,
     ) -> int | None:
         """The lowest multiple of `align` where `size` bytes of piece `what` lie in one of `holes`,
-        are not written over, and, if `apart`, keep their distance from what is; None where there
-        is none."""
-        taken = [_widened(write.place, TIGHT * apart) for write in self.writes]
+        in nothing of `kept`, are not written over, and, if `apart`, keep their distance from what
+        is; None where there is none."""
+        taken = [*kept, *(_widened(write.place, TIGHT * apart) for write in self.writes)]
         taken += [
             _widened(piece.place, PAD * apart)
             for piece in self.pieces

@@ -113,8 +113,10 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
     taken = [Range(machine.base, kernel.end - machine.base), *_static(fdt)]
     initrd = _initrd(fdt, payload, profile, options)
     if initrd is None and payload.initrd is not None:
-        place = _free_place(machine, payload.initrd, taken)
-        initrd = Piece(INITRD, Range(place, payload.initrd), told=False)
+        free = _free_place(machine, payload.initrd, taken)
+        if free is None:
+            return Loaded(None, profile, (_no_room(fdt, machine, INITRD, payload.initrd),))
+        initrd = Piece(INITRD, Range(free, payload.initrd), told=False)
     if initrd is not None:
         taken.append(initrd.place)
     if payload.cmdline is not None or payload.initrd is not None:
@@ -122,6 +124,8 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
         ends = (initrd.place.base, initrd.place.end) if initrd is not None and given else None
         dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
     free = _free_place(machine, len(dtb), taken)
+    if free is None:
+        return Loaded(None, profile, (_no_room(fdt, machine, TREE, len(dtb)),))
     tree = _tree(payload, profile, kernel, len(dtb)) or Piece(
         TREE, Range(free, len(dtb)), told=False
     )
@@ -141,14 +145,18 @@ def _machine(name: str, dtb: bytes, fdt: Fdt, payload: Payload, space: KernelSpa
             asked, zimage = payload.phys_offset, payload.zimage_addr
             base = kernel_base(PhysMemory(banks), space, dtb, asked, name, zimage=zimage)
         except BootsimError as error:
+            if (payload.phys_offset or 0) % PMD_SIZE:
+                raise
             base = banks[0].base & -PMD_SIZE
             finding = _too_small(fdt, banks, space, str(error))
         else:
             return _Machine(banks, base)
     else:
         base = mem_start_of(payload.zimage_addr or payload.dtb_addr or _ASSUMED_BASE)
+        if payload.phys_offset is not None:
+            base = payload.phys_offset & -PMD_SIZE
         finding = _no_memory(fdt)
-    can_boot = payload.phys_offset is None and base + _ASSUMED_RAM <= 1 << 32
+    can_boot = not (banks and payload.phys_offset) and base + _ASSUMED_RAM <= 1 << 32
     return _Machine((Range(base, _ASSUMED_RAM),), base, finding, can_boot)
 
 
@@ -217,17 +225,30 @@ def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str)
     memory = [bank for bank in tree_memory(fdt) if bank.size]
     total = sum(bank.size for bank in memory)
     need = space.text_offset + space.size
-    text = f"total RAM is {size_text(total)}"
+    text = f"total RAM is {size_text(total)} ({total:#x})"
     if len(memory) > 1:
         text += f", in {len(memory)} banks, the first of {size_text(banks[0].size)}"
     return Finding(
         "E-MEMORY-TOO-SMALL",
-        f"{text}: the kernel alone takes {size_text(need)} from a multiple of 2 MiB on",
+        f"{text}: the kernel alone takes {size_text(need)} ({need:#x}) from a multiple of 2 MiB on",
         cause=f"{_sentence(error.split(': ', 1)[-1])}.",
         remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
         node=node.path,
         prop="reg",
         areas=tuple(Area("memory", bank.base, bank.size) for bank in memory),
+    )
+
+
+def _no_room(fdt: Fdt, machine: _Machine, what: str, size: int) -> Finding:
+    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
+    total = sum(bank.size for bank in machine.banks)
+    return Finding(
+        "E-MEMORY-TOO-SMALL",
+        f"total RAM is {size_text(total)} ({total:#x}): the kernel, and what the tree reserves,"
+        f" leave no {size_text(size)} ({size:#x}) in one piece for {what}",
+        cost="It cannot be loaded without destroying something.",
+        node=node.path,
+        prop="reg",
     )
 
 
@@ -307,10 +328,10 @@ def _static(fdt: Fdt) -> Iterator[Range]:
             yield Range(read_cells(reg[at:size_at]), read_cells(reg[size_at : size_at + cells[1]]))
 
 
-def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int:
+def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | None:
     """Where a careful boot loader puts the tree: from the middle of RAM, or 128 MiB, upwards.
 
-    It knows mem=; if nothing is free within, all RAM will do.
+    It knows mem=; if nothing is free within, all RAM will do. None where that is not free either.
     """
     for banks in (machine.usable, machine.banks):
         bank = next((b for b in banks if b.base <= machine.base < b.end), banks[0])
@@ -322,4 +343,4 @@ def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int:
                 if hit is None:
                     return at
                 at = round_up(hit.end, PAGE_SIZE)
-    return round_up(taken[0].end, PAGE_SIZE)
+    return None

@@ -87,7 +87,8 @@ def _otherwise(boot: Examined, place: Range) -> str:
     """What has `place` in memory, or in lowmem, if there is RAM."""
     limit = lowmem_end_max(boot.kernel)
     if not _inside(boot.tables["parse_early_param"], place):
-        if not boot.kernel.usermem or not _inside(boot.tables["cmd_line"], place):
+        cut = boot.kernel.usermem and _inside(boot.tables["cmd_line"], place)
+        if not cut or place.end > limit:
             return ""
         return f" Or raise mem= to {mib_from_start(boot, place.end)}M or more."
     # Without HIGHMEM all goes from the multiple of 2 MiB below the end of lowmem on.
@@ -141,6 +142,8 @@ def _where(boot: Examined, place: Range) -> str:
     limit = boot.kernel.vars.arm_lowmem_limit
     before = boot.tables["setup_machine_fdt"].memory
     if not any(r.base < place.end and place.base < r.end for r in before):
+        if any(shared(bank, place) for bank in boot.loading.ram):
+            return "the tree keeps RAM there from Linux, by linux,usable-memory"
         return "the tree has no RAM there"
     given = boot.tables["parse_early_param"].memory
     inside = _inside(boot.tables["parse_early_param"], place)

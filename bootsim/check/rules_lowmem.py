@@ -119,12 +119,14 @@ def _nomap_top(boot: Examined, removed: list[Range], nomap: list[Area], beside: 
     return Finding(
         "W-NOMAP-TOP",
         f"{names} {'is' if len(nomap) == 1 else 'are'} the top of RAM: Linux ignores"
-        f" {span(start, size)} and speaks of HIGHMEM, but nothing is lost to it",
+        f" {span(start, size)} and speaks of HIGHMEM, but "
+        + (f"only {size_text(beside)} of it are not no-map" if beside else "nothing is lost to it"),
         cost=f"{size_text(beside)} of RAM, rounded to 2 MiB, beside what is no-map."
         if beside
         else "Nothing: what is no-map is kept from Linux anyway.",
-        remedy="None is needed. To be rid of the message, take what is no-map out of the memory"
-        " node's reg, or move it down.",
+        remedy=("Begin it at a multiple of 2 MiB" if beside else "None is needed")
+        + ". To be rid of the message, take what is no-map out of the memory node's reg, or move it"
+        " down.",
         node=nodes[-1],
         prop="reg",
         related=tuple(nodes[:-1]),

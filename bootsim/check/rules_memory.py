@@ -36,7 +36,7 @@ def ignored(boot: Examined) -> Iterator[Finding]:
             if not event.node
             else "Mend reg, or use a kernel with LPAE for what is above 4 GiB."
             if event.base + event.size > 1 << 32
-            else _put_below(boot)
+            else _put_below(boot, event.base)
             if event.base < boot.kernel.phys_offset
             else "Mend reg: sizes are in bytes, in as many cells as the root says.",
             node=event.node,
@@ -72,7 +72,9 @@ def _why_ignored(boot: Examined, base: int, size: int) -> str:
     return "Only whole pages of 4 KiB count."
 
 
-def _put_below(boot: Examined) -> str:
+def _put_below(boot: Examined, base: int) -> str:
+    if base >= boot.kernel.phys_offset - PMD_SIZE:
+        return "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
     if boot.loading.piece(ZIMAGE) is not None:
         return (
             "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the multiple"

@@ -102,12 +102,14 @@ def _margin(boot: Examined, piece: Piece, gap: Gap) -> Finding:
 
 def safe_place(boot: Examined, what: str, size: int) -> str:
     """Where `size` bytes of piece `what` would be safe, as memory is once all is reserved."""
-    lowmem = boot.kernel.vars.arm_lowmem_limit
-    holes = list(boot.dump.free(boot.kernel.pa_symbol("_end"), lowmem))
-    first = boot.loading.first_safe(what, holes, size, PAGE_SIZE, apart=False)
+    lowmem, end = boot.kernel.vars.arm_lowmem_limit, boot.kernel.pa_symbol("_end")
+    holes = [*boot.dump.free(end, lowmem), *boot.dump.free(0, end)]  # rather above the kernel
+    # Linux has not taken these out of memory: they are the tree's all the same.
+    kept = [Range(r.event.base, r.event.size) for r in boot.refused("reserve")]
+    first = boot.loading.first_safe(what, holes, size, PAGE_SIZE, kept=kept, apart=False)
     if first is None:
         return f"There is no hole of {size_text(size)} in lowmem: make {what} smaller."
-    roomy = boot.loading.first_safe(what, holes, size, _ALIGN)
+    roomy = boot.loading.first_safe(what, holes, size, _ALIGN, kept=kept)
     if roomy is None:
         return f"Load it at {first:#010x}, the first address that is safe."
     if roomy - first < _ALIGN:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootsim.check.examine import Examined, examine
-from bootsim.check.findings import Finding
+from bootsim.check.findings import Finding, span
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import Payload, load
 from bootsim.check.rules import findings_of
@@ -51,8 +51,10 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     """`finding`, that the tree gives too little RAM to start in, with what comes of it."""
-    if boot.died is None:
-        return [finding]
+    if boot.died is None:  # by mem=
+        memory = ", ".join(span(r.base, r.size) for r in boot.tables["parse_early_param"].memory)
+        text = f"{finding.text}. It is mem= that gives memory: {memory}"
+        return [replace(finding, text=text, cost="None, if that is the machine's RAM.")]
     stage = boot.kernel.trace.stage
     text = f"{finding.text}. Started all the same, the kernel dies after {stage}: {boot.died}"
     said = boot.log("Ignoring memory", "cma: Failed", "Kernel panic")
