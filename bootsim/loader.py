@@ -73,9 +73,11 @@ def place(
     cmdline: str | None = None,
     initrd: bytes | None = None,
     wishes: Wishes = Wishes(),
+    boot_stub: bool = True,
 ) -> Placement:
     """Put `initrd` and the blob `dtb` into RAM, the latter with `cmdline` in its /chosen.
 
+    With `boot_stub` the start of RAM is kept for what QEMU jumps to first.
     Raises BootsimError, in one line, for what does not fit or would lie over something else.
     """
     base = kernel_base(memory, space, dtb, wishes.phys_offset, name)
@@ -83,7 +85,7 @@ def place(
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
     taken = [
-        ("boot stub", Range(base, _BOOT_STUB_SIZE)),
+        ("boot stub", Range(base, _BOOT_STUB_SIZE * boot_stub)),
         ("kernel's page table", Range(kernel.base - _PG_DIR_SIZE, _PG_DIR_SIZE)),
         ("kernel", kernel),
     ]

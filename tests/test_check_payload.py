@@ -148,13 +148,48 @@ def test_kernels_that_reserve_the_tree_last(tmp_path: Path) -> None:
 
 
 def test_a_safe_place_is_in_no_region_that_was_refused(tmp_path: Path) -> None:
-    """Linux leaves the no-map region in memory where its tree lies: free it is not."""
+    """Linux leaves the no-map region in memory where the initrd lies: free it is not."""
     more = "reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;"
-    more += "fw@61608000 { no-map; reg = <0x61608000 0x9f8000>; }; };"
-    found = check(tmp_path, more=more, dtb_addr=0x61700000)
-    assert bad(found) == ["E-DTB-IN-NOMAP"]
-    assert found[0].remedy.startswith("Load it at 0x62000000, the first address that is safe.")
-    assert bad(check(tmp_path, more=more, dtb_addr=0x62000000)) == []
+    more += "fw@61800000 { no-map; reg = <0x61800000 0x800000>; }; };"
+    found = check(tmp_path, more=more, initrd=4 << 20, initrd_addr=0x61900000)
+    assert bad(found) == ["E-INITRD-OVERLAP"]
+    assert found[0].remedy == "Load it at 0x62000000, the first address that is safe."
+    assert bad(check(tmp_path, more=more, initrd=4 << 20, initrd_addr=0x62000000)) == []
+
+
+@pytest.mark.parametrize(
+    ("region", "codes"),
+    [
+        ("0x61700000 0x100000", ["W-KERNEL-EDGE"]),  # in the last 2 MiB of the kernel
+        ("0x61800000 0x100000", []),
+        ("0x60100000 0x100000", ["E-KERNEL-OUTSIDE"]),
+        ("0x65f00000 0x80000", ["E-NOMAP-SPLIT"]),  # BUG in arm_pte_alloc()
+        ("0x65f00000 0x100000", []),
+        ("0x65e00000 0x80000", []),
+    ],
+)
+def test_no_map_regions_that_the_kernel_dies_of(
+    tmp_path: Path, region: str, codes: list[str]
+) -> None:
+    """As Debian's kernel does."""
+    more = "reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;"
+    more += f"fw {{ no-map; reg = <{region}>; }}; }};"
+    found = check(tmp_path, more=more)
+    assert bad(found) == codes
+    assert all(f.node == "/reserved-memory/fw" for f in found)
+
+
+def test_an_initrd_in_memory_that_goes_later(tmp_path: Path) -> None:
+    """It is when it knows the tree's no-map regions that Linux removes the RAM between them."""
+    profile = load_profile("linux-6.1-armmp")
+    profile = replace(profile, config=replace(profile.config, highmem=False))
+    path = tmp_path / "board.dts"
+    more = "reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;"
+    more += "fw { no-map; reg = <0x70000000 0x100000>, <0x7f000000 0x1000000>; }; };"
+    path.write_text(BOARD % more)
+    payload = Payload(initrd=4 << 20, initrd_addr=0x78000000)
+    found = check_tree(str(path), payload, profile).findings
+    assert bad(list(found)) == ["E-RAM-UNALIGNED", "E-INITRD-HIGHMEM"]
 
 
 def test_the_command_line_has_no_line_in_the_source(tmp_path: Path) -> None:

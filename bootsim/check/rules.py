@@ -8,6 +8,7 @@ from dataclasses import replace
 from bootsim.check import (
     rules_cma,
     rules_initrd,
+    rules_kernel,
     rules_limit,
     rules_lowmem,
     rules_memory,
@@ -29,7 +30,8 @@ RULES: tuple[Rule, ...] = (
     rules_limit.exceeds,
     rules_lowmem.lowmem,
     rules_memory.unaligned_bank,
-    rules_memory.kernel_place,
+    rules_kernel.kernel_place,
+    rules_kernel.kernel_edge,
     rules_initrd.initrd,
     rules_reserved.failed,
     rules_reserved.overlaps,
@@ -42,7 +44,9 @@ RULES: tuple[Rule, ...] = (
     rules_cma.pools,
     rules_cma.crash_kernel,
 )
-_FATAL = frozenset({"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"})
+_FATAL = frozenset(
+    {"E-NOMAP-START", "E-NOMAP-SPLIT", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"}
+)
 # What only follows where the kernel has no memory to live in.
 _FOLLOWS = frozenset({"E-CMA-FAILED", "W-MEM-CUTS", "I-CMA-HIGHMEM"})
 

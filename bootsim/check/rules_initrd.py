@@ -42,16 +42,34 @@ def initrd(boot: Examined) -> Iterator[Finding]:
         event = refused.event
         if in_initrd(boot, event):
             yield _in_nomap(boot, event)
-    taken, limit = boot.use("initrd"), boot.kernel.vars.arm_lowmem_limit
-    if taken is not None and taken.end > limit:
-        place = Range(taken.base, taken.size)
+    taken = boot.use("initrd")
+    if taken is not None and not _is_mapped(boot, taken):
+        yield _unmapped(boot, taken)
+
+
+def _is_mapped(boot: Examined, taken: Area) -> bool:
+    limit = boot.kernel.vars.arm_lowmem_limit
+    if any(area.base < taken.end and taken.base < area.end for area in boot.nomap):
+        return True  # of these another rule tells
+    return taken.end <= limit and _inside(boot.end, Range(taken.base, taken.size))
+
+
+def _unmapped(boot: Examined, taken: Area) -> Finding:
+    place, limit = Range(taken.base, taken.size), boot.kernel.vars.arm_lowmem_limit
+    text = f"the initrd {span(*place)} is in memory that Linux removes when it has taken it"
+    if taken.end > limit:
         text = (
             f"the initrd {span(*place)} ends {size_text(taken.end - limit)} above lowmem, which"
-            f" ends at {limit:#010x}: Linux reads it through the linear map and faults"
+            f" ends at {limit:#010x}"
         )
-        found = _finding(boot, "E-INITRD-HIGHMEM", text, place, more=_otherwise(boot, place))
-        late = "It dies when it unpacks the initrd." if boot.died is None else ""
-        yield replace(found, cost=late)
+    found = _finding(
+        boot,
+        "E-INITRD-HIGHMEM",
+        f"{text}: Linux reads it through the linear map and faults",
+        place,
+        more=_otherwise(boot, place),
+    )
+    return replace(found, cost="It dies when it unpacks the initrd." if boot.died is None else "")
 
 
 def in_initrd(boot: Examined, event: Refusal) -> bool:

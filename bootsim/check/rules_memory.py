@@ -10,7 +10,7 @@ from bootsim.check.findings import Area, Finding, span
 from bootsim.check.loading import ZIMAGE
 from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.memblock_features import MemblockFlags
-from bootsim.kernel.memory import PMD_SIZE, round_up
+from bootsim.kernel.memory import PMD_SIZE
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockRange, Stage
 
@@ -117,40 +117,6 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     )
 
 
-def kernel_place(boot: Examined) -> Iterator[Finding]:
-    """E-NOMAP-START, E-KERNEL-OUTSIDE: the kernel is not where it takes itself to be."""
-    if boot.died is None:
-        return
-    memory = boot.end.memory
-    kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
-    if boot.died.startswith("prepare_page_table") and memory[0].flags & MemblockFlags.NOMAP:
-        yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
-    elif not any(r.base <= kernel.base and kernel.end <= r.end for r in memory):
-        now = ", ".join(span(r.base, r.size) for r in memory)
-        text = f"the kernel {span(kernel.base, kernel.size)} is not in memory, which is {now}"
-        if not memory:
-            text = "Linux has no memory at all: total RAM is 0 B"
-        yield Finding(
-            "E-KERNEL-OUTSIDE",
-            f"{text}. It dies after {boot.kernel.trace.stage}: {boot.died}",
-            remedy=_kernel_remedy(boot, kernel.end),
-            node=mem_parameter_node(boot) if boot.kernel.usermem else boot.memory_node(),
-            prop="bootargs" if boot.kernel.usermem else "reg",
-            areas=(kernel,),
-            log=boot.log("Kernel panic", "Ignoring memory"),
-        )
-
-
-def _kernel_remedy(boot: Examined, end: int) -> str:
-    if boot.kernel.usermem:
-        # As much again is for the memory map, page tables, and CMA.
-        least = round_up(2 * mib_from_start(boot, end), 16)
-        return f"Leave mem= out, or have it hold the kernel: mem={least}M or more."
-    if not boot.end.memory:
-        return "Mend the memory node: linux,usable-memory, if it is there, is taken before reg."
-    return "Mend reg of the memory node, or move the no-map region that cuts it."
-
-
 def mib_from_start(boot: Examined, end: int) -> int:
     """How many MiB mem= is to say for memory to go up to `end`, a physical address."""
     return -(-(end - boot.kernel.phys_offset) >> 20)
@@ -159,24 +125,6 @@ def mib_from_start(boot: Examined, end: int) -> int:
 def mem_parameter_node(boot: Examined) -> str:
     """The node that mem= comes from, if it is one."""
     return boot.chosen if boot.loading.own_line else ""
-
-
-def _nomap_start(boot: Examined, first: Area) -> Finding:
-    inside = [area for area in boot.nomap if first.base <= area.base < first.end]
-    owner = inside[0] if inside else None
-    return Finding(
-        "E-NOMAP-START",
-        f"RAM begins with no-map: {owner or span(first.base, first.size)}; Linux unmaps itself",
-        cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
-        " takes the kernel to be, and clears all behind it."
-        + ("" if owner else " The head of a first bank off a multiple of 2 MiB is made no-map."),
-        remedy="Move the region, or take it out of the memory node's reg."
-        if owner
-        else "Align the bank in reg to 2 MiB (0x200000).",
-        node=owner.what if owner else boot.memory_node(),
-        prop="reg",
-        areas=(owner or first,),
-    )
 
 
 def memory_nodes(boot: Examined) -> Iterator[Finding]:

@@ -104,8 +104,10 @@ def safe_place(boot: Examined, what: str, size: int) -> str:
     """Where `size` bytes of piece `what` would be safe, as memory is once all is reserved."""
     lowmem, end = boot.kernel.vars.arm_lowmem_limit, boot.kernel.pa_symbol("_end")
     holes = [*boot.dump.free(end, lowmem), *boot.dump.free(0, end)]  # rather above the kernel
-    # Linux has not taken these out of memory: they are the tree's all the same.
+    # Not all of it is reserved in the end: the tree means it to be all the same.
     kept = [Range(r.event.base, r.event.size) for r in boot.refused("reserve")]
+    kept += [Range(r.base, r.size) for r in boot.kernel.fdt.static_regions]
+    kept.append(Range(0, PAGE_SIZE))  # no address of a tree
     first = boot.loading.first_safe(what, holes, size, PAGE_SIZE, kept=kept, apart=False)
     if first is None:
         return f"There is no hole of {size_text(size)} in lowmem: make {what} smaller."
@@ -198,7 +200,9 @@ def not_taken(boot: Examined) -> Iterator[Finding]:
     at = boot.task.wishes.dtb_addr or 0
     yield Finding(
         "E-DTB-ALIGN",
-        f"the device tree at {at:#010x} is not at a multiple of 8: Linux takes it for none",
+        f"the device tree at {at:#010x} is not at a multiple of 8: Linux takes it for none"
+        if at
+        else "the device tree is at address 0, which is what tells Linux that there is none",
         areas=(Area(TREE, at, len(boot.task.dtb)),),
         log=boot.log("Neither atags nor dtb", "invalid dtb"),
     )

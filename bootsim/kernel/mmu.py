@@ -54,6 +54,7 @@ from bootsim.kernel.pgtable import (
     vmalloc_start,
 )
 from bootsim.kernel.static_vm import fill_pmd_gaps, iotable_init, pci_reserve_io
+from bootsim.trace import Refusal
 
 SZ_16M = 16 << 20
 SZ_32M = 32 << 20
@@ -265,7 +266,8 @@ def prepare_page_table(kernel: Kernel) -> None:
     """Clear what head.S mapped, but for the first bank of lowmem with the kernel in it.
 
     Raises KernelPanic where the kernel is not in that bank: Linux unmaps itself here and dies
-    without a word.
+    without a word. Where only the 2 MiB that the bank ends in are the kernel's last, the end of its
+    .bss is not mapped until map_lowmem(): Debian's kernel lives, as long as it needs nothing there.
     """
     layout, variables = kernel.profile.layout, kernel.vars
     pmd_clear(kernel, 0, layout.page_offset)
@@ -274,10 +276,13 @@ def prepare_page_table(kernel: Kernel) -> None:
     end = min(region.base + region.size, variables.arm_lowmem_limit)
     start, stop = kernel.phys_to_virt(end) & -PMD_SIZE, vmalloc_start(kernel)
     if start < kernel.symbol("_end") and kernel.symbol("_stext") < stop:
-        raise KernelPanic(
-            f"prepare_page_table: the first bank of lowmem ends at {end:#010x}, the kernel at"
-            f" {kernel.pa_symbol('_end'):#010x}: Linux unmaps itself here and dies silently"
-        )
+        if end < kernel.pa_symbol("_end") or start < kernel.symbol("__bss_start"):
+            raise KernelPanic(
+                f"prepare_page_table: the first bank of lowmem ends at {end:#010x}, the kernel at"
+                f" {kernel.pa_symbol('_end'):#010x}: Linux unmaps itself here and dies silently"
+            )
+        unmapped = kernel.symbol("_end") - start
+        kernel.refuse(Refusal("bss-unmapped", kernel.virt_to_phys(start), unmapped, start=end))
     pmd_clear(kernel, start, stop)
 
 

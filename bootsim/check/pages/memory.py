@@ -163,6 +163,27 @@ PAGES = (
         example=board(reserved("fw@60000000 { no-map; reg = <0x60000000 0x1000>; };")),
     ),
     Page(
+        "E-NOMAP-SPLIT",
+        "memory goes on within 2 MiB that a section maps already",
+        cause="Linux maps whole MiB as sections, the rest by page tables, and has one entry for the"
+        " two MiB of each 2 MiB. Where memory ends at an odd MiB and goes on before the next even"
+        " one, at no multiple of 1 MiB, the section is in the way of the page table.",
+        cost="The kernel dies before its console: BUG in arm_pte_alloc() (arch/arm/mm/mmu.c).",
+        remedy="Have no-map regions, and banks, begin and end at multiples of 2 MiB (0x200000).",
+        example=board(reserved("fw@65f00000 { no-map; reg = <0x65f00000 0x80000>; };")),
+    ),
+    Page(
+        "W-KERNEL-EDGE",
+        "the end of the kernel is unmapped for a while",
+        cause="prepare_page_table() clears what is behind the first region of memory, in steps of"
+        " 2 MiB. Where that ends in the last 2 MiB of the kernel, the end of its .bss goes, too,"
+        " until map_lowmem().",
+        cost="Nothing, if Linux needs nothing there meanwhile. Another kernel, or a larger one,"
+        " dies without a word.",
+        remedy="Have the first region of memory end at the next multiple of 2 MiB, or higher.",
+        example=board(reserved("fw@61700000 { no-map; reg = <0x61700000 0x100000>; };")),
+    ),
+    Page(
         "E-KERNEL-OUTSIDE",
         "the kernel is not in memory",
         cause="Linux does not check that it lies in memory itself. prepare_page_table() keeps the"

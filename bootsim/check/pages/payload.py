@@ -83,9 +83,9 @@ PAGES = (
     ),
     Page(
         "E-INITRD-HIGHMEM",
-        "the initrd lies in highmem, and the kernel faults",
-        cause="Linux takes an initrd in highmem and then uses it by its linear-map address, where"
-        " there is nothing.",
+        "the initrd is not in lowmem, and the kernel faults",
+        cause="Linux takes an initrd in highmem, or in memory that it removes later, and then uses"
+        " it by its linear-map address, where there is nothing.",
         cost="The kernel dies before its console, without a word.",
         remedy="Load it in lowmem; or give the kernel another VMSPLIT, or a smaller vmalloc=.",
         example=board(memory="0x60000000 0x40000000"),
