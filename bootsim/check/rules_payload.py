@@ -161,6 +161,11 @@ def _is_for(region: Area, area: Area) -> bool:
     return (round_down(region.base, PAGE_SIZE), round_up(region.end, PAGE_SIZE)) == (start, end)
 
 
+def _is_pool(boot: Examined, region: Area) -> bool:
+    """Whether it is a reusable pool that Linux has set up."""
+    return any((p.base, p.size) == (region.base, region.size) for p in boot.kernel.cma_areas)
+
+
 def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -> Finding:
     nomap = any((r.what, r.base) == (region.what, region.base) for r in boot.nomap)
     node = region.what if region.what.startswith("/") and region.what != MEMRESERVE else ""
@@ -174,6 +179,8 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
         cost = "Linux gives the initrd's memory back when it has unpacked it, the region's with it."
         if region.what == BLOB:
             cost = "What the boot loader loads last is whole, the other is not."
+    elif area.what == IMAGE and _is_pool(boot, region):
+        cost = "Linux unmaps a pool before it maps it again, itself with it, and dies."
     elif what == TREE and nomap:
         code = "E-DTB-IN-NOMAP"
         cause = "Kernels before 5.10 take no-map memory out of their map, whatever lies there."
