@@ -146,6 +146,7 @@ def prepare(task: Task, profile: Profile) -> Kernel:
         cmdline=task.cmdline,
         initrd=task.initrd,
         wishes=task.wishes,
+        boot_stub=False,
     )
     _head(memory, profile, placement)
     return Kernel(

@@ -73,9 +73,11 @@ def place(
     cmdline: str | None = None,
     initrd: bytes | None = None,
     wishes: Wishes = Wishes(),
+    boot_stub: bool = True,
 ) -> Placement:
     """Put `initrd` and the blob `dtb` into RAM, the latter with `cmdline` in its /chosen.
 
+    With `boot_stub` the start of RAM is kept for what QEMU jumps to first.
     Raises BootsimError, in one line, for what does not fit or would lie over something else.
     """
     base = kernel_base(memory, space, dtb, wishes.phys_offset, name)
@@ -83,7 +85,7 @@ def place(
     middle = base + min((memory.bank(base).end - base) // 2, _INITRD_OFFSET_MAX)
     default = max(middle, round_up(kernel.end, PAGE_SIZE))
     taken = [
-        ("boot stub", Range(base, _BOOT_STUB_SIZE)),
+        ("boot stub", Range(base, _BOOT_STUB_SIZE * boot_stub)),
         ("kernel's page table", Range(kernel.base - _PG_DIR_SIZE, _PG_DIR_SIZE)),
         ("kernel", kernel),
     ]
@@ -107,12 +109,18 @@ def place(
 
 
 def kernel_base(
-    memory: PhysMemory, space: KernelSpace, dtb: bytes, asked: int | None, name: str
+    memory: PhysMemory,
+    space: KernelSpace,
+    dtb: bytes,
+    asked: int | None,
+    name: str,
+    *,
+    zimage: int | None = None,
 ) -> int:
     """Where RAM begins for the kernel: as asked, or where the kernel puts itself.
 
-    That is up to its decompressor, if it looks into the tree (`checks_mem_start`), with the
-    zImage where QEMU loads it; else the first bank that has room for it.
+    That is up to its decompressor, if it looks into the tree (`checks_mem_start`), with the zImage
+    at physical address `zimage`, or where QEMU loads it; else the first bank that has room for it.
     """
     need = space.text_offset + space.size
     if asked is not None:
@@ -124,7 +132,7 @@ def kernel_base(
             )
         return asked
     if space.checks_mem_start:
-        pc = memory.banks[0].base + _KERNEL_LOAD_ADDR
+        pc = memory.banks[0].base + _KERNEL_LOAD_ADDR if zimage is None else zimage
         base = fdt_check_mem_start(mem_start_of(pc), Fdt(dtb))
         if not memory.contains(base, need):
             raise BootsimError(

@@ -19,9 +19,10 @@ import pytest
 
 from bootsim.check.pages import PAGES
 from bootsim.devicetree.source import compile_dts
+from bootsim.realkernel.image import load_kernel_image
 from tests.command import Run
 from tests.problems import DIRECTORY, problems
-from tests.requirements import need_directory
+from tests.requirements import need_directory, need_kernel
 
 BAD = DIRECTORY / "10-overlap.bad.dts"
 GOOD = DIRECTORY / "10-overlap.good.dts"
@@ -66,6 +67,15 @@ def test_options_reach_the_model(bootsim: Run, problem: Any) -> None:
     codes = {finding["code"] for finding in json.loads(out)["trees"][0]["findings"]}
     assert set(problem.codes) <= codes
     assert status == any(code.startswith("E") for code in codes)
+
+
+def test_an_image_runs_where_it_is_loaded(bootsim: Run, tmp_path: Path) -> None:
+    """There is no decompressor that writes over anything, or moves."""
+    image = load_kernel_image(need_kernel())
+    (tmp_path / "Image").write_bytes(image.code)
+    place = f"{tmp_path / 'Image'}@{0x60000000 + image.text_offset:#x}"
+    for dtb_addr, status in ((0x61700000, 0), (0x61000000, 1)):
+        assert bootsim("check", GOOD, "--zimage", place, "--dtb-addr", hex(dtb_addr))[0] == status
 
 
 def test_a_fleet_with_broken_empty_and_huge_files(bootsim: Run, tmp_path: Path) -> None:
@@ -309,7 +319,7 @@ def test_an_initrd_is_put_where_the_message_says(bootsim: Run) -> None:
     words = " ".join(out.split())
     assert status == 0
     assert "overlaps kernel image [0x60300000-0x61607587]" in words
-    assert "Load it at 0x61610000" in words
+    assert "Load it at 0x61620000" in words
 
 
 def test_a_whole_log(bootsim: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from bootsim.batch import Task, prepare
 from bootsim.check.findings import Area
+from bootsim.check.loading import NOTHING, Loading
 from bootsim.errors import BootsimError, KernelPanic
+from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
@@ -68,12 +70,14 @@ class Refused:
 class Examined:
     """A boot that has run as far as it goes.
 
-    `tables` are memblock's by the stage that was just passed; `died` says why the boot did not come
-    through, None if it did, and `silently` whether Linux would print nothing of it.
+    `loading` is what the boot loader did; `tables` are memblock's by the stage that was just
+    passed; `died` says why the boot did not come through, None if it did, and `silently` whether
+    Linux would print nothing of it.
     """
 
     task: Task
     kernel: Kernel
+    loading: Loading = NOTHING
     refusals: list[Refused] = field(default_factory=list)
     tables: dict[str, Tables] = field(default_factory=dict)
     died: str | None = None
@@ -109,23 +113,56 @@ class Examined:
                 and event.base < base + size
                 and base < event.base + event.size
             ):
-                found[event.base, event.size] = self.owner(event)
+                found[event.base, event.size] = self.owner(event, before)
         return list(found.values())
 
-    def owner(self, event: MemblockRange) -> Area:
-        """Whose memory a reservation is: by the last name that the kernel gave to just that."""
-        name = f"what {event.caller}() reserved"
-        for use in self.kernel.trace:
-            if isinstance(use, Use) and (use.base, use.size) == (event.base, event.size):
-                name = use.what
-        return Area(name, event.base, event.size)
+    def owner(self, event: MemblockRange, before: int | None = None) -> Area:
+        """Whose memory a reservation is: by the last name that the kernel gave to just that, up to
+        event number `before`, if it gave one by then."""
+        place, trace = (event.base, event.size), self.kernel.trace.events
+        early, late = (
+            [use.what for use in events if isinstance(use, Use) and (use.base, use.size) == place]
+            for events in (trace[:before], trace)
+        )
+        regions = self.kernel.fdt.static_regions
+        nodes = [r.node.path for r in regions if (r.base, r.size) == place]
+        names = early or nodes or late or [f"what {event.caller}() reserved"]
+        return Area(names[-1], event.base, event.size)
 
-    def holders_of_nomap(self, base: int, size: int) -> Area:
-        """Which node has made [base, base + size) no-map."""
-        for region in self.kernel.fdt.reserved_mem:
-            if region.nomap and base <= region.base < base + size:
-                return Area(region.node.path, region.base, region.size)
-        return Area("a no-map region", base, size)
+    @property
+    def nomap(self) -> list[Area]:
+        """The no-map regions of the tree that Linux has taken out of its map, by address."""
+        fdt = self.kernel.fdt
+        found = [r for r in fdt.static_regions if r.nomap]
+        found += [r for r in fdt.reserved_mem if r.nomap and "reg" not in r.node.props]
+        areas = [Area(r.node.path, r.base, r.size) for r in found if r.size]
+        return sorted(areas, key=lambda area: area.base)
+
+    @property
+    def chosen(self) -> str:
+        """The path of the tree's /chosen, empty without one."""
+        tree = self.kernel.fdt.tree
+        node = tree.root.find("/chosen") if tree is not None else None
+        return node.path if node is not None else ""
+
+    def memory_node(self, address: int | None = None) -> str:
+        """The path of the memory node that has RAM at `address`, or else of the first one."""
+        tree = self.kernel.fdt.tree
+        nodes = (
+            [n for n in tree.root.children if n.string("device_type") == "memory"] if tree else []
+        )
+        banks = [
+            (base, size, node.path)
+            for node in nodes
+            for base, size in reg_entries(
+                self.kernel, node.props.get("linux,usable-memory", node.props.get("reg", b""))
+            )
+        ]
+        if address is not None:
+            for base, size, path in sorted(banks, reverse=True):
+                if base <= address < base + size:
+                    return path
+        return nodes[0].path if nodes else ""
 
     def use(self, what: str) -> Area | None:
         """The memory that the kernel calls `what`, None if it has named none so."""
@@ -135,10 +172,10 @@ class Examined:
         return None
 
 
-def examine(task: Task, profile: Profile) -> Examined:
+def examine(task: Task, profile: Profile, loading: Loading = NOTHING) -> Examined:
     """Boot `task` and watch; raises BootsimError for what cannot be booted."""
     kernel = prepare(task, profile)
-    examined = Examined(task, kernel)
+    examined = Examined(task, kernel, loading)
     trace = kernel.trace
 
     def watch(event: Event) -> None:

@@ -116,7 +116,10 @@ def _check(tree: str, payload: Payload, profile: Profile) -> _Checked:
     if report.error is not None:
         raise BootsimError(report.error)
     loaded = load(tree, read_tree_file(tree).dtb, payload, profile)
-    return _Checked(report, examine(loaded.task, loaded.profile) if loaded.task else None)
+    boot = None
+    if loaded.task is not None:
+        boot = examine(loaded.task, loaded.profile, loaded.loading)
+    return _Checked(report, boot)
 
 
 def _of(report: Report, codes: set[str], line: str) -> tuple[Finding, ...]:

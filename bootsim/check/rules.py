@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from bootsim.check import rules_cma, rules_initrd, rules_memory, rules_reserved
+from bootsim.check import (
+    rules_cma,
+    rules_initrd,
+    rules_kernel,
+    rules_limit,
+    rules_lowmem,
+    rules_memory,
+    rules_payload,
+    rules_reserved,
+)
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, Severity
 
 Rule = Callable[[Examined], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
+    rules_payload.overwritten,
+    rules_payload.margins,
+    rules_payload.in_reserved,
     rules_memory.ignored,
-    rules_memory.mem_parameter,
-    rules_memory.lowmem,
+    rules_memory.memory_nodes,
+    rules_limit.cuts,
+    rules_limit.exceeds,
+    rules_lowmem.lowmem,
     rules_memory.unaligned_bank,
-    rules_memory.nomap_start,
+    rules_kernel.kernel_place,
+    rules_kernel.kernel_edge,
     rules_initrd.initrd,
     rules_reserved.failed,
     rules_reserved.overlaps,
@@ -28,12 +44,19 @@ RULES: tuple[Rule, ...] = (
     rules_cma.pools,
     rules_cma.crash_kernel,
 )
-_FATAL = frozenset({"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM"})
+_FATAL = frozenset(
+    {"E-NOMAP-START", "E-NOMAP-SPLIT", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"}
+)
+# What only follows where the kernel has no memory to live in.
+_FOLLOWS = frozenset({"E-CMA-FAILED", "W-MEM-CUTS", "I-CMA-HIGHMEM"})
 
 
 def findings_of(boot: Examined) -> list[Finding]:
     """What the rules find in `boot`; and that it died, if no finding is about that."""
-    found = [finding for rule in RULES for finding in rule(boot)]
+    unseen = list(rules_payload.not_taken(boot))
+    if unseen:
+        return unseen
+    found = _once([finding for rule in RULES for finding in rule(boot)])
     if boot.died is not None and not any(f.code in _FATAL for f in found):
         errors = [f.code for f in found if f.severity is Severity.ERROR]
         found.append(
@@ -47,3 +70,19 @@ def findings_of(boot: Examined) -> list[Finding]:
             )
         )
     return found
+
+
+def _once(found: list[Finding]) -> list[Finding]:
+    """`found` without what only follows from another: that one says what Linux says of it."""
+    cause = next((f for f in found if f.code == "E-KERNEL-OUTSIDE"), None)
+    if cause is not None:
+        follow = [f for f in found if f.code in _FOLLOWS or _is_of_mem(f)]
+        lines = [*cause.log, *(line for f in follow for line in f.log)]
+        told = replace(cause, log=tuple(dict.fromkeys(lines)))
+        return [told if f is cause else f for f in found if f not in follow]
+    cut = {area.what for f in found if f.code == "W-MEM-CUTS" for area in f.areas}
+    return [f for f in found if f.code != "W-CMA-HIGHMEM" or f.node not in cut]
+
+
+def _is_of_mem(finding: Finding) -> bool:
+    return finding.code == "W-MEMORY-IGNORED" and not finding.node

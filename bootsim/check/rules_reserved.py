@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from bootsim.check.examine import Examined, Refused
 from bootsim.check.findings import Area, Finding, span
+from bootsim.check.loading import TREE
+from bootsim.check.rules_initrd import in_initrd
+from bootsim.check.rules_payload import safe_place
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
@@ -28,7 +31,7 @@ def failed(boot: Examined) -> Iterator[Finding]:
                 prop="reg",
                 log=boot.log(_name(event.node)),
             )
-        elif event.errno == -EBUSY:
+        elif event.errno == -EBUSY and not in_initrd(boot, event):
             yield _busy(boot, refused)
     for refused in boot.refused("reserved-memory-format"):
         variables = boot.kernel.vars
@@ -61,12 +64,16 @@ def _busy(boot: Examined, refused: Refused) -> Finding:
     names = ", ".join(str(area) for area in holders)
     tree = next((area for area in holders if area.what == "device tree"), None)
     code, remedy = "E-RESERVED-BUSY", "Move one of the two."
+    tree = next((area for area in holders if area.what == "device tree"), None)
+    code, remedy = "E-RESERVED-BUSY", "Move one of the two."
     if tree is not None:
         code = "E-DTB-IN-NOMAP"
-        remedy = "Have the boot loader put the tree elsewhere (in U-Boot fdt_addr_r, fdt_high)."
+        remedy = safe_place(boot, TREE, tree.size) + " In U-Boot: fdt_addr_r, fdt_high."
+    verb = "lies" if len(holders) == 1 else "lie"
     return Finding(
         code,
-        f"the no-map region {span(event.base, event.size)} is refused (EBUSY): {names} lies there",
+        f"the no-map region {span(event.base, event.size)} is refused (EBUSY):"
+        f" {names} {verb} there",
         remedy=remedy,
         node=event.node,
         prop="reg",

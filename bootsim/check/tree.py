@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bootsim.check.examine import Examined, examine
-from bootsim.check.findings import Finding
+from bootsim.check.findings import Finding, span
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import Payload, load
 from bootsim.check.rules import findings_of
@@ -44,7 +44,7 @@ def _check(tree: TreeFile, *, payload: Payload, profile: Profile) -> Report:
     loaded = load(tree.name, tree.dtb, payload, profile)
     found, stage = list(loaded.findings), None
     if loaded.task is not None:
-        boot = examine(loaded.task, loaded.profile)
+        boot = examine(loaded.task, loaded.profile, loaded.loading)
         found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
         stage = boot.kernel.trace.stage
     located = [_locate(finding, tree) for finding in found]
@@ -57,11 +57,14 @@ def _failed(path: str, error: Exception) -> Report:
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     """`finding`, that the tree gives too little RAM to start in, with what comes of it."""
-    if boot.died is None:
-        return [finding]
+    if boot.died is None:  # by mem=
+        memory = ", ".join(span(r.base, r.size) for r in boot.tables["parse_early_param"].memory)
+        text = f"{finding.text}. It is mem= that gives memory: {memory}"
+        return [replace(finding, text=text, cost="None, if that is the machine's RAM.")]
     stage = boot.kernel.trace.stage
-    text = f"{finding.text}. Started all the same, it dies after {stage}: {boot.died}"
-    return [replace(finding, text=text, log=boot.log("Ignoring memory", "Kernel panic"))]
+    text = f"{finding.text}. Started all the same, the kernel dies after {stage}: {boot.died}"
+    said = boot.log("Ignoring memory", "cma: Failed", "Kernel panic")
+    return [replace(finding, text=text, log=said)]
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -276,9 +276,11 @@ def boot_of(options: dict[str, Any]) -> tuple[Profile, Payload]:
             payload,
             kernel_size=payload.kernel_size or image.end - image.text,
             image_size=len(image.code),
-            zimage_size=_file_size(Path(what)),
-            zimage_addr=address,
         )
+        if image.kind != "Image":
+            payload = replace(payload, zimage_size=_file_size(Path(what)), zimage_addr=address)
+        elif address is not None and payload.phys_offset is None:  # it runs where it lies
+            payload = replace(payload, phys_offset=address - image.text_offset)
     return profile, payload
 
 

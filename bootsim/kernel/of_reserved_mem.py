@@ -146,6 +146,7 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
                 f" '{node.name}': base {base:#010x}, size {size >> 20} MiB",
             )
         else:
+            kernel.fdt.static_regions.append(ReservedMem(node, base, size, nomap))
             _note_for_remap(kernel, node, base, size)
         if number == 0 and not _is_set_up_late(kernel):
             fdt_reserved_mem_save_node(kernel, node, base, size)

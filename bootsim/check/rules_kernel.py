@@ -1,0 +1,123 @@
+"""Memory in a shape that Linux dies of when it maps it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bootsim.check.examine import Examined
+from bootsim.check.findings import Area, Finding, span
+from bootsim.check.rules_memory import mem_parameter_node, mib_from_start
+from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.kernel.memblock_type import Region
+from bootsim.kernel.memory import PMD_SIZE, round_down, round_up
+from bootsim.numbers import size_text
+
+
+def kernel_place(boot: Examined) -> Iterator[Finding]:
+    """E-NOMAP-START, E-KERNEL-OUTSIDE, E-NOMAP-SPLIT: what paging_init() dies of."""
+    if boot.died is None:
+        return
+    memory = boot.end.memory
+    kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
+    if boot.died.startswith("prepare_page_table") and memory[0].flags & MemblockFlags.NOMAP:
+        yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
+    elif boot.died.startswith("prepare_page_table") or not any(
+        r.base <= kernel.base and kernel.end <= r.end for r in memory
+    ):
+        yield _kernel_outside(boot, kernel, memory)
+    elif section := re.match(r"BUG: a section maps (0x[0-9a-f]+)", boot.died):
+        virt = int(section[1], 16)
+        yield _split(boot, virt - boot.kernel.profile.layout.page_offset + boot.kernel.phys_offset)
+
+
+def kernel_edge(boot: Examined) -> Iterator[Finding]:
+    """W-KERNEL-EDGE: the end of .bss is not mapped for a while."""
+    for refused in boot.refused("bss-unmapped"):
+        event = refused.event
+        cut = next((area for area in boot.nomap if area.base == event.start), None)
+        by_mem = boot.kernel.usermem and cut is None
+        yield Finding(
+            "W-KERNEL-EDGE",
+            f"the first region of memory ends at {event.start:#010x}"
+            + (f", where {cut} begins" if cut is not None else "")
+            + f": Linux unmaps the 2 MiB from {event.base:#010x} on, with the last"
+            f" {size_text(event.size)} of its .bss, until it maps lowmem",
+            remedy=_remedy(boot, event.base + event.size, cut),
+            node=cut.what if cut else mem_parameter_node(boot) if by_mem else boot.memory_node(),
+            prop="bootargs" if by_mem else "reg",
+            areas=(Area("kernel", event.base, event.size), *([cut] if cut is not None else [])),
+        )
+
+
+def _kernel_outside(boot: Examined, kernel: Area, memory: tuple[Region, ...]) -> Finding:
+    now = ", ".join(span(r.base, r.size) for r in memory)
+    text = f"the kernel {span(kernel.base, kernel.size)} is not in memory, which is {now}"
+    first = memory[0] if memory else None
+    cut = next((a for a in boot.nomap if first is not None and a.base == first.end), None)
+    if first is None:
+        text = "Linux has no memory at all: total RAM is 0 B"
+    elif first.end > kernel.base >= first.base:
+        behind = f", where {cut} begins" if cut is not None else ""
+        text = (
+            f"the first region of memory, {span(first.base, first.size)}{behind}, ends before"
+            f" the kernel {span(kernel.base, kernel.size)}, or in the last 2 MiB of it"
+        )
+    by_mem = boot.kernel.usermem and cut is None
+    node = cut.what if cut is not None else boot.memory_node()
+    return Finding(
+        "E-KERNEL-OUTSIDE",
+        f"{text}. It dies after {boot.kernel.trace.stage}: {boot.died}",
+        remedy=_remedy(boot, kernel.end, cut),
+        node=mem_parameter_node(boot) if by_mem else node,
+        prop="bootargs" if by_mem else "reg",
+        areas=(kernel, *([cut] if cut is not None else [])),
+        log=boot.log("Kernel panic", "Ignoring memory"),
+    )
+
+
+def _remedy(boot: Examined, end: int, cut: Area | None) -> str:
+    if cut is not None:
+        return f"Move the region to {round_up(end, PMD_SIZE):#010x} or above."
+    if boot.kernel.usermem:
+        # As much again is for the memory map, page tables, and CMA.
+        least = round_up(2 * mib_from_start(boot, end), 16)
+        return f"Leave mem= out, or have it hold the kernel: mem={least}M or more."
+    if not boot.end.memory:
+        return "Mend the memory node: linux,usable-memory, if it is there, is taken before reg."
+    return "Mend reg of the memory node."
+
+
+def _nomap_start(boot: Examined, first: Area) -> Finding:
+    inside = [area for area in boot.nomap if first.base <= area.base < first.end]
+    owner = inside[0] if inside else None
+    return Finding(
+        "E-NOMAP-START",
+        f"RAM begins with no-map: {owner or span(first.base, first.size)}; Linux unmaps itself",
+        cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
+        " takes the kernel to be, and clears all behind it."
+        + ("" if owner else " The head of a first bank off a multiple of 2 MiB is made no-map."),
+        remedy="Move the region, or take it out of the memory node's reg."
+        if owner
+        else "Align the bank in reg to 2 MiB (0x200000).",
+        node=owner.what if owner else boot.memory_node(),
+        prop="reg",
+        areas=(owner or first,),
+    )
+
+
+def _split(boot: Examined, at: int) -> Finding:
+    """Memory goes on at physical address `at`, in 2 MiB of which the first is a section."""
+    pair = round_down(at, PMD_SIZE)
+    hole = next((area for area in boot.nomap if area.end == at), None)
+    node = hole.what if hole is not None else boot.memory_node(at)
+    before = f", behind {hole}" if hole is not None else ""
+    return Finding(
+        "E-NOMAP-SPLIT",
+        f"memory goes on at {at:#010x}{before}: Linux has mapped the first MiB from {pair:#010x} on"
+        f" as a section, and finds no page table for the rest of these 2 MiB. It dies after"
+        f" {boot.kernel.trace.stage}: {boot.died}",
+        node=node,
+        prop="reg",
+        areas=(hole or Area("memory", at, 0),),
+    )
