@@ -87,11 +87,16 @@ class CmaArea:
 
 @dataclass(slots=True)
 class FdtState:
-    """Globals of drivers/of/fdt.c and drivers/of/of_reserved_mem.c."""
+    """Globals of drivers/of/fdt.c and drivers/of/of_reserved_mem.c.
+
+    `static_regions`, which Linux does not keep, are all ranges of nodes' reg that have been
+    reserved, or taken out of memory: of a node with several, reserved_mem has the first.
+    """
 
     blob_phys: int = 0  # where initial_boot_params points to, physical
     tree: Fdt | None = None
     reserved_mem: list[ReservedMem] = field(default_factory=list)
+    static_regions: list[ReservedMem] = field(default_factory=list)
     elfcorehdr: tuple[int, int] | None = None  # base, size: kernel/crash_dump.c
 
 
