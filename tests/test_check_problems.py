@@ -10,7 +10,7 @@ import pytest
 from bootsim.check.findings import Severity
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import load
-from bootsim.check.tree import check_tree, read_any
+from bootsim.check.tree import booted, check_tree, read_any
 from bootsim.errors import KernelPanic, MachineFault
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
@@ -76,13 +76,16 @@ def test_the_example_of_a_page_has_the_fault(code: str, tmp_path: Path) -> None:
 def real_log(problem: Problem) -> tuple[list[str], str | None]:
     """What Debian's kernel says of the board, and how it dies."""
     dtb, _ = read_any(problem.path)
-    loaded = load(problem.name, dtb, payload_of(problem.options), profile_of(problem.options))
+    payload = payload_of(problem.options)
+    loaded = load(problem.name, dtb, payload, profile_of(problem.options))
+    examined = booted(loaded, payload)
     assert loaded.task is not None
+    assert examined is not None
     boot = RealBoot(
         load_kernel_image(need_kernel()),
         dtb=loaded.task.dtb,
         name=problem.name,
-        dtb_addr=loaded.task.wishes.dtb_addr,
+        dtb_addr=examined.task.wishes.dtb_addr,
         phys_offset=loaded.task.wishes.phys_offset,
         machine_ram=loaded.task.ram,
     )

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bootsim.check.examine import Examined, examine
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding
 from bootsim.check.messages import MESSAGES
 from bootsim.check.pages import PAGES, Page
 from bootsim.check.payload import Payload, load
-from bootsim.check.tree import Report, check_tree, read_any
+from bootsim.check.tree import Report, booted, check_tree, read_any
 from bootsim.errors import BootsimError
 from bootsim.kernel.profile import Profile
 
@@ -116,7 +116,7 @@ def _check(tree: str, payload: Payload, profile: Profile) -> _Checked:
     if report.error is not None:
         raise BootsimError(report.error)
     loaded = load(tree, read_any(Path(tree))[0], payload, profile)
-    return _Checked(report, examine(loaded.task, loaded.profile) if loaded.task else None)
+    return _Checked(report, booted(loaded, payload))
 
 
 def _of(report: Report, codes: set[str], line: str) -> tuple[Finding, ...]:

@@ -120,3 +120,10 @@ def severity_of(code: str) -> Severity:
 def span(base: int, size: int) -> str:
     """A range of addresses as Linux prints them, and its size."""
     return f"{Range(base, max(size, 1))} ({size_text(size)})"
+
+
+def number(value: int) -> str:
+    """A number of bytes that may be none that was meant: as a power of two where it is one."""
+    if value < 1 << 40:
+        return f"{value:#x}"
+    return f"2^{value.bit_length() - 1}" if not value & (value - 1) else f"{value:#x}"

@@ -4,31 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bootsim.check import rules_cma, rules_initrd, rules_memory, rules_reserved
+from bootsim.check import (
+    rules_cells,
+    rules_cma,
+    rules_crash,
+    rules_devices,
+    rules_initrd,
+    rules_memory,
+    rules_overlap,
+    rules_pools,
+    rules_reserved,
+    rules_sections,
+)
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, Severity
 
 Rule = Callable[[Examined], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
+    rules_cells.cell_count,
     rules_memory.ignored,
     rules_memory.mem_parameter,
     rules_memory.lowmem,
     rules_memory.unaligned_bank,
     rules_memory.nomap_start,
+    rules_sections.split_section,
     rules_initrd.initrd,
-    rules_reserved.failed,
-    rules_reserved.overlaps,
+    rules_reserved.unreadable,
+    rules_overlap.busy,
+    rules_overlap.overlaps,
     rules_reserved.not_memory,
     rules_reserved.tables_full,
-    rules_reserved.mapped_ram,
-    rules_cma.no_room,
+    rules_devices.mapped_ram,
     rules_cma.failed,
     rules_cma.straddles,
-    rules_cma.pools,
-    rules_cma.crash_kernel,
+    rules_pools.no_room,
+    rules_pools.pools,
+    rules_crash.crash_kernel,
 )
-_FATAL = frozenset({"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM"})
+# What says itself that the kernel dies, and why.
+_FATAL = frozenset(
+    {"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM", "E-SECTION-SPLIT", "E-MEMBLOCK-FULL"}
+)
 
 
 def findings_of(boot: Examined) -> list[Finding]:

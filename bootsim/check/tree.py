@@ -9,14 +9,21 @@ from pathlib import Path
 from bootsim.check.examine import Examined, examine
 from bootsim.check.findings import Finding
 from bootsim.check.pages import PAGES
-from bootsim.check.payload import Payload, load
+from bootsim.check.payload import Loaded, Payload, load
 from bootsim.check.rules import findings_of
+from bootsim.check.rules_cells import misread
 from bootsim.devicetree.blob import flatten
 from bootsim.devicetree.source import Places, read_source
 from bootsim.errors import BootsimError
 from bootsim.inputs import BLOB_MAX, read_content
-from bootsim.kernel.libfdt import FDT_MAGIC
+from bootsim.kernel.libfdt import FDT_MAGIC, Fdt
+from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.profile import Profile
+
+# Refusals of what wants free memory.
+_WANT_ROOM = frozenset(
+    {"cma-no-room", "cma-busy", "cma-limit", "cma-alignment", "no-room", "crashkernel"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +44,45 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
     try:
         dtb, places = read_any(Path(path))
         loaded = load(path, dtb, payload, profile)
-        found, stage = list(loaded.findings), None
-        if loaded.task is not None:
-            boot = examine(loaded.task, loaded.profile)
-            found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
-            stage = boot.kernel.trace.stage
+        boot = booted(loaded, payload)
+        found = _all_findings(dtb, loaded, boot)
     except BootsimError as error:
         words = str(error)
         return Report(path, error=words if words.startswith(path) else f"{path}: {words}")
+    stage = boot.kernel.trace.stage if boot is not None else None
     located = [_locate(finding, path, places) for finding in found]
     return Report(path, tuple(ranked(located)), stage=stage)
+
+
+def booted(loaded: Loaded, payload: Payload) -> Examined | None:
+    """The boot of what was loaded, None where there is none to be made.
+
+    Where the tree lies is assumed unless the payload tells it. What fails because it lies there is
+    no fault of the board: then it is put right behind the kernel, where it divides no memory.
+    """
+    if loaded.task is None:
+        return None
+    boot = examine(loaded.task, loaded.profile)
+    if payload.dtb_addr is not None or not any(boot.refused(*_WANT_ROOM)):
+        return boot
+    behind = boot.kernel.pa_symbol("_end")
+    holes = boot.dump.holes(behind, boot.kernel.vars.arm_lowmem_limit, PAGE_SIZE)
+    place = next((hole for hole in holes if hole.size >= len(loaded.task.dtb)), None)
+    if place is None:
+        return boot
+    wishes = replace(loaded.task.wishes, dtb_addr=place.base)
+    other = examine(replace(loaded.task, wishes=wishes), loaded.profile)
+    return min(other, boot, key=lambda b: (len(b.refusals), b.tree_is_in_the_way))
+
+
+def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Finding]:
+    found = list(loaded.findings)
+    if boot is not None and not loaded.assumed:
+        return found + findings_of(boot)
+    cells = list(misread(Fdt(dtb)))
+    if cells:  # and that is why there is no memory to speak of
+        return cells
+    return [*found[1:], *_fate(boot, found[0])] if boot is not None else found
 
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
