@@ -116,6 +116,7 @@ def test_linux_says_so_too(problem: Problem) -> None:
         for line in finding.log:
             assert line in lines, (finding.code, died)
     fatal = {"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM", "E-MEMORY-TOO-SMALL"}
+    fatal |= {"E-SECTION-SPLIT"}
     assert (died is not None) == bool(fatal & set(problem.codes)), died
 
 

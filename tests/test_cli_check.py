@@ -290,7 +290,7 @@ def test_a_message_with_the_numbers_of_the_tree(bootsim: Run) -> None:
     words = " ".join(out.split())
     assert "with cma=240M" in words
     assert "the largest free piece below 0x70000000 is [0x61800000-0x6fffffff] (232 MiB)" in words
-    assert "cma=120M" in words
+    assert "cma=224M" in words
     assert "E-CMA-FAILED" in words
 
 

@@ -130,6 +130,9 @@ def _holds(tables: Tables, area: Area) -> bool:
     return any(r.base <= area.base and area.end <= r.end for r in tables.memory)
 
 
+_ROOM = 16 << 20  # bytes, with which a no-map region in the midst of RAM is no trouble
+
+
 def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     """W-BANK-UNALIGNED: a bank that keeps early page tables to what is below it."""
     tables = boot.tables.get(MAPPING)
@@ -148,11 +151,12 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
         return
     room = sum(hole.size for hole in tables.free(0, start))
     total = sum(hole.size for hole in tables.free(0, lowmem_limit))
-    if room >= total // 2 and boot.died is None:
-        return
     begins = culprit.base % PMD_SIZE and culprit.base >= start
     edge = culprit.base - 1 if begins else culprit.end
     cut = next(iter(boot.nomap_in(edge, 1)), None)
+    enough = total // 2 if cut is None else min(total // 2, _ROOM)
+    if room >= enough and boot.died is None:
+        return
     what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
     if cut is not None:
         what, odd = f"the no-map region {cut}", "ends" if begins else "begins"
