@@ -85,9 +85,8 @@ class Finding:
 
         Made of the code, the tree's file name without directory and suffix, and the nodes.
         """
-        stem = self.tree.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
         owners = sorted({area.what for area in self.areas if not self.related})
-        parts = (self.code, stem, self.node, self.prop, *self.related, *owners)
+        parts = (self.code, stem_of(self.tree), self.node, self.prop, *self.related, *owners)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def as_data(self) -> dict[str, Any]:
@@ -110,6 +109,11 @@ class Finding:
             "log": list(self.log),
             "fingerprint": self.fingerprint,
         }
+
+
+def stem_of(tree: str) -> str:
+    """A tree's file name without directory and suffix."""
+    return tree.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
 def severity_of(code: str) -> Severity:

@@ -155,7 +155,7 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     edge = culprit.base - 1 if begins else culprit.end
     cut = next(iter(boot.nomap_in(edge, 1)), None)
     enough = total // 2 if cut is None else min(total // 2, _ROOM)
-    if room >= enough and boot.died is None:
+    if room >= enough and "early_alloc" not in (boot.died or ""):
         return
     what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
     if cut is not None:

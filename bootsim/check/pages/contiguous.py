@@ -59,6 +59,7 @@ PAGES = (
         example=board(
             reserved(f"pool {{ {_POOL} size = <0x1000000>; }};"), memory="0x60000000 0x40000000"
         ),
+        options=("--append", "cma=0"),
     ),
     Page(
         "I-CMA-HIGHMEM",

@@ -48,10 +48,10 @@ PAGES = (
         " sizes, or the upper half of another number.",
         cost="The range is somewhere else, or nowhere.",
         remedy="Write each number of reg with as many cells as the root says.",
-        example=board(memory="0x60000000 0x10000000")
-        .replace("reg = <0x60000000 0x10000000>", "reg = <0 0x60000000 0x10000000 0>")
-        .replace("-cells = <1>", "-cells = <2>"),
-        messages=(r"Ignoring memory range 0x[0-9a-f]+ - 0x[0-9a-f]{12,}",),
+        example=board(memory="0x60000000 0x08000000 0x70000000 0x08000000").replace(
+            "-cells = <1>", "-cells = <2>"
+        ),
+        messages=(r"Ignoring memory (range|block) 0x[0-9a-f]+ - 0x[0-9a-f]{12,}",),
     ),
     Page(
         "W-NOMAP-TOP",
