@@ -107,12 +107,18 @@ def place(
 
 
 def kernel_base(
-    memory: PhysMemory, space: KernelSpace, dtb: bytes, asked: int | None, name: str
+    memory: PhysMemory,
+    space: KernelSpace,
+    dtb: bytes,
+    asked: int | None,
+    name: str,
+    *,
+    zimage: int | None = None,
 ) -> int:
     """Where RAM begins for the kernel: as asked, or where the kernel puts itself.
 
-    That is up to its decompressor, if it looks into the tree (`checks_mem_start`), with the
-    zImage where QEMU loads it; else the first bank that has room for it.
+    That is up to its decompressor, if it looks into the tree (`checks_mem_start`), with the zImage
+    at physical address `zimage`, or where QEMU loads it; else the first bank that has room for it.
     """
     need = space.text_offset + space.size
     if asked is not None:
@@ -124,7 +130,7 @@ def kernel_base(
             )
         return asked
     if space.checks_mem_start:
-        pc = memory.banks[0].base + _KERNEL_LOAD_ADDR
+        pc = memory.banks[0].base + _KERNEL_LOAD_ADDR if zimage is None else zimage
         base = fdt_check_mem_start(mem_start_of(pc), Fdt(dtb))
         if not memory.contains(base, need):
             raise BootsimError(

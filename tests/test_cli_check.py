@@ -383,7 +383,7 @@ def test_an_initrd_is_put_where_the_message_says(bootsim: Run) -> None:
     words = " ".join(out.split())
     assert status == 0
     assert "overlaps kernel image [0x60300000-0x61607587]" in words
-    assert "Load it at 0x61610000" in words
+    assert "Load it at 0x61620000" in words
 
 
 def test_a_whole_log(bootsim: Run, monkeypatch: pytest.MonkeyPatch) -> None:

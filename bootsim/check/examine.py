@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bootsim.batch import Task, prepare
 from bootsim.check.findings import Area
+from bootsim.check.loading import NOTHING, Loading
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.kernel import CmaArea, Kernel
@@ -88,12 +89,14 @@ class Refused:
 class Examined:
     """A boot that has run as far as it goes.
 
-    `tables` are memblock's by the stage that was just passed; `died` says why the boot did not come
-    through, None if it did, and `silently` whether Linux would print nothing of it.
+    `loading` is what the boot loader did; `tables` are memblock's by the stage that was just
+    passed; `died` says why the boot did not come through, None if it did, and `silently` whether
+    Linux would print nothing of it.
     """
 
     task: Task
     kernel: Kernel
+    loading: Loading = NOTHING
     refusals: list[Refused] = field(default_factory=list)
     tables: dict[str, Tables] = field(default_factory=dict)
     died: str | None = None
@@ -145,13 +148,6 @@ class Examined:
         names = early or nodes or late or [f"what {event.caller}() reserved"]
         return Area(names[-1], event.base, event.size)
 
-    def holders_of_nomap(self, base: int, size: int) -> Area:
-        """Which node has made [base, base + size) no-map."""
-        for region in self.kernel.fdt.reserved_mem:
-            if region.nomap and base <= region.base < base + size:
-                return Area(region.node.path, region.base, region.size)
-        return Area("a no-map region", base, size)
-
     @property
     def nomap(self) -> list[Area]:
         """The no-map regions of the tree that Linux has taken out of its map, by address."""
@@ -160,6 +156,13 @@ class Examined:
         found += [r for r in fdt.reserved_mem if r.nomap and "reg" not in r.node.props]
         areas = [Area(r.node.path, r.base, r.size) for r in found if r.size]
         return sorted(areas, key=lambda area: area.base)
+
+    @property
+    def chosen(self) -> str:
+        """The path of the tree's /chosen, empty without one."""
+        tree = self.kernel.fdt.tree
+        node = tree.root.find("/chosen") if tree is not None else None
+        return node.path if node is not None else ""
 
     def memory_node(self, address: int | None = None) -> str:
         """The path of the memory node that has RAM at `address`, or else of the first one."""
@@ -235,10 +238,10 @@ class Examined:
         return None
 
 
-def examine(task: Task, profile: Profile) -> Examined:
+def examine(task: Task, profile: Profile, loading: Loading = NOTHING) -> Examined:
     """Boot `task` and watch; raises BootsimError for what cannot be booted."""
     kernel = prepare(task, profile)
-    examined = Examined(task, kernel)
+    examined = Examined(task, kernel, loading)
     trace = kernel.trace
 
     def watch(event: Event) -> None:

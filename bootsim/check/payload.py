@@ -7,27 +7,31 @@ Of an initrd only the size counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bootsim.batch import Task, tree_memory
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
+from bootsim.check.loading import INITRD, NOTHING, TREE, ZIMAGE, Loading, Piece
 from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.memory_node import set_memory
 from bootsim.errors import BootsimError, DeviceTreeError
-from bootsim.kernel.decompress import written_by_zimage
+from bootsim.kernel.decompress import written_by_zimage, zimage_moves_to
 from bootsim.kernel.fdt import read_cells
+from bootsim.kernel.fdt_check_mem_start import mem_start_of
+from bootsim.kernel.init import initrd_place
 from bootsim.kernel.libfdt import Fdt, FdtNode, fdt_check_header, fdt_totalsize
-from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.params import next_args
 from bootsim.kernel.profile import Profile
+from bootsim.kernel.setup import mem_range
 from bootsim.loader import KernelSpace, Wishes, kernel_base
 from bootsim.machine.memory import PhysMemory, Range
 from bootsim.numbers import size_text
 
 _DTB_OFFSET = 128 << 20  # Documentation/arm/booting.rst: "just above 128 MiB" from the start
-TREE, INITRD = "the device tree", "the initrd"
-_TIGHT = 64 << 10  # bytes: trees and kernels grow by that from one release to the next
-_ASSUMED_RAM = 512 << 20  # of a machine whose tree gives too little to start at all
+# A machine whose tree gives too little to start at all.
+_ASSUMED_BASE, _ASSUMED_RAM = 0x60000000, 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,13 @@ class Payload:
     ram: tuple[tuple[int, int], ...] | None = None
     cmdline: str | None = None
 
+    @property
+    def zimage(self) -> Range | None:
+        """Where the zImage is, if that is told."""
+        if self.zimage_size is None or self.zimage_addr is None:
+            return None
+        return Range(self.zimage_addr, self.zimage_size)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -62,6 +73,19 @@ class Loaded:
     profile: Profile
     findings: tuple[Finding, ...] = ()
     assumed: bool = False
+    loading: Loading = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """RAM, and where in it the kernel goes; `finding` says so where the tree has not that RAM, and
+    `can_boot` whether it is assumed then. `usable` is what mem= leaves of it."""
+
+    banks: tuple[Range, ...]
+    base: int
+    finding: Finding | None = None
+    can_boot: bool = True
+    usable: tuple[Range, ...] = ()
 
 
 def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
@@ -78,44 +102,75 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
         dtb = set_memory(dtb, payload.ram, name=name)
     fdt = Fdt(dtb)
     profile = sized(profile, payload.kernel_size)
-    banks = whole_pages(tree_memory(fdt))
-    if not banks:
-        return Loaded(None, profile, (_no_memory(fdt),))
     space = KernelSpace.of(profile)
-    findings: list[Finding] = []
-    ram: tuple[tuple[int, int], ...] | None = None
-    try:
-        base = kernel_base(PhysMemory(banks), space, dtb, payload.phys_offset, name)
-    except BootsimError as error:
-        base = banks[0].base & -(2 << 20)
-        findings.append(_too_small(fdt, banks, space, str(error)))
-        ram = ((base, _ASSUMED_RAM),) if base + _ASSUMED_RAM <= 1 << 32 else None
-        if ram is None or payload.phys_offset is not None:
-            return Loaded(None, profile, tuple(findings))
-        banks = whole_pages(Range(*bank) for bank in ram)
-    kernel = Range(base + space.text_offset, space.size)
-    initrd, told = _initrd(fdt, payload, kernel)
-    if payload.cmdline is not None or told:
-        ends = (initrd.base, initrd.end) if initrd is not None and told else None
-        dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
-    taken = [Range(base, kernel.end - base), *([initrd] if initrd else []), *_static(fdt)]
-    dtb_addr = payload.dtb_addr
-    if dtb_addr is None:
-        dtb_addr = _free_place(banks, base, len(dtb), taken)
-    loaded = [(TREE, Range(dtb_addr, len(dtb)), payload.dtb_addr is not None)]
+    options = _command_line(fdt, payload)
+    machine = _machine(name, dtb, fdt, payload, space)
+    machine = replace(machine, usable=_within_mem(machine.banks, machine.base, options))
+    findings = (machine.finding,) if machine.finding is not None else ()
+    if not machine.can_boot:
+        return Loaded(None, profile, findings)
+    kernel = Range(machine.base + space.text_offset, space.size)
+    taken = [Range(machine.base, kernel.end - machine.base), *_static(fdt)]
+    initrd = _initrd(fdt, payload, profile, options)
+    if initrd is None and payload.initrd is not None:
+        free = _free_place(machine, payload.initrd, taken)
+        if free is None:
+            return Loaded(None, profile, (_no_room(fdt, machine, INITRD, payload.initrd),))
+        initrd = Piece(INITRD, Range(free, payload.initrd), told=False)
     if initrd is not None:
-        loaded.append((INITRD, initrd, True))
-    hits = list(_overwritten(profile, payload, kernel, loaded))
-    findings += hits
-    lost = any(h.code == "E-PAYLOAD-OVERLAP" and h.areas[0].what == TREE for h in hits)
-    if not lost and not _inside(banks, Range(dtb_addr, len(dtb))):
-        findings.append(_dtb_outside(Range(dtb_addr, len(dtb)), banks))
-        lost = True
-    if lost:
-        dtb_addr = _free_place(banks, base, len(dtb), taken)  # to see what else there is
-    wishes = Wishes(phys_offset=base, dtb_addr=dtb_addr)
+        taken.append(initrd.place)
+    if payload.cmdline is not None or payload.initrd is not None:
+        given = initrd is not None and payload.initrd is not None
+        ends = (initrd.place.base, initrd.place.end) if initrd is not None and given else None
+        dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
+    free = _free_place(machine, len(dtb), taken)
+    if free is None:
+        return Loaded(None, profile, (_no_room(fdt, machine, TREE, len(dtb)),))
+    tree = _tree(payload, profile, kernel, len(dtb)) or Piece(
+        TREE, Range(free, len(dtb)), told=False
+    )
+    loading = _loading(payload, profile, kernel, machine, (tree, *([initrd] if initrd else [])))
+    # A tree that Linux would not find goes elsewhere, to see what else there is.
+    dtb_addr = free if loading.is_lost(tree) else tree.place.base
+    wishes = Wishes(phys_offset=machine.base, dtb_addr=dtb_addr)
+    ram = None if machine.finding is None else tuple((b.base, b.size) for b in machine.banks)
     task = Task(name, dtb, profile=profile.name, ram=ram, wishes=wishes)
-    return Loaded(task, profile, tuple(findings), assumed=ram is not None)
+    return Loaded(task, profile, findings, ram is not None, loading)
+
+
+def _machine(name: str, dtb: bytes, fdt: Fdt, payload: Payload, space: KernelSpace) -> _Machine:
+    banks = whole_pages(tree_memory(fdt))
+    if banks:
+        try:
+            asked, zimage = payload.phys_offset, payload.zimage_addr
+            base = kernel_base(PhysMemory(banks), space, dtb, asked, name, zimage=zimage)
+        except BootsimError as error:
+            if (payload.phys_offset or 0) % PMD_SIZE:
+                raise
+            base = banks[0].base & -PMD_SIZE
+            finding = _too_small(fdt, banks, space, str(error))
+        else:
+            return _Machine(banks, base)
+    else:
+        base = mem_start_of(payload.zimage_addr or payload.dtb_addr or _ASSUMED_BASE)
+        if payload.phys_offset is not None:
+            base = payload.phys_offset & -PMD_SIZE
+        finding = _no_memory(fdt)
+    can_boot = not (banks and payload.phys_offset) and base + _ASSUMED_RAM <= 1 << 32
+    return _Machine((Range(base, _ASSUMED_RAM),), base, finding, can_boot)
+
+
+def _loading(
+    payload: Payload, profile: Profile, kernel: Range, machine: _Machine, pieces: tuple[Piece, ...]
+) -> Loading:
+    zimage, appended = payload.zimage, 0
+    if zimage is not None:
+        pieces += (Piece(ZIMAGE, zimage, told=True),)
+        if payload.dtb_addr == zimage.end:
+            appended = pieces[0].place.size
+    image = _image_size(payload, profile)
+    writes = tuple(written_by_zimage(kernel, image, zimage, appended))
+    return Loading(pieces, writes, machine.banks, own_line=payload.cmdline is None)
 
 
 def sized(profile: Profile, size: int | None) -> Profile:
@@ -135,6 +190,12 @@ def sized(profile: Profile, size: int | None) -> Profile:
 _ENDS = ("_end", "__bss_stop")
 
 
+def _image_size(payload: Payload, profile: Profile) -> int:
+    if payload.image_size is not None:
+        return payload.image_size
+    return profile.symbols["__bss_start"] - profile.symbols["_text"]
+
+
 def _no_memory(fdt: Fdt) -> Finding:
     nodes = [n for n in fdt.root.children if n.string("device_type") == "memory"]
     named = next((n for n in fdt.root.children if n.name.split("@")[0] == "memory"), None)
@@ -151,7 +212,7 @@ def _no_memory(fdt: Fdt) -> Finding:
         what = "the memory node's reg gives no byte of RAM below 4 GiB"
     return Finding(
         "W-NO-MEMORY",
-        f"{what}; nothing else was checked",
+        f"{what}: total RAM is 0 B, and nothing else was checked",
         remedy="Give the RAM in the tree, or check with --ram BASE:SIZE what the boot loader"
         " fills in.",
         node=node.path if node is not None else "/",
@@ -161,34 +222,95 @@ def _no_memory(fdt: Fdt) -> Finding:
 
 def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str) -> Finding:
     node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
-    total = sum(bank.size for bank in tree_memory(fdt))
+    memory = [bank for bank in tree_memory(fdt) if bank.size]
+    total = sum(bank.size for bank in memory)
     need = space.text_offset + space.size
+    text = f"total RAM is {size_text(total)} ({total:#x})"
+    if len(memory) > 1:
+        text += f", in {len(memory)} banks, the first of {size_text(banks[0].size)}"
     return Finding(
         "E-MEMORY-TOO-SMALL",
-        f"the tree's memory is {size_text(total)}: the kernel alone takes {size_text(need)} from a"
-        " multiple of 2 MiB on",
-        cause=f"{error.split(': ', 1)[-1]}.",
+        f"{text}: the kernel alone takes {size_text(need)} ({need:#x}) from a multiple of 2 MiB on",
+        cause=f"{_sentence(error.split(': ', 1)[-1])}.",
         remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
         node=node.path,
         prop="reg",
-        areas=tuple(Area("memory", bank.base, bank.size) for bank in banks),
+        areas=tuple(Area("memory", bank.base, bank.size) for bank in memory),
     )
 
 
-def _initrd(fdt: Fdt, payload: Payload, kernel: Range) -> tuple[Range | None, bool]:
-    """Where the initrd is, and whether the boot loader has put it there."""
-    if payload.initrd is not None:
-        start = payload.initrd_addr
-        if start is None:
-            start = round_up(max(kernel.end, kernel.base + _DTB_OFFSET), PAGE_SIZE)
-        return Range(start, payload.initrd), True
+def _no_room(fdt: Fdt, machine: _Machine, what: str, size: int) -> Finding:
+    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
+    total = sum(bank.size for bank in machine.banks)
+    return Finding(
+        "E-MEMORY-TOO-SMALL",
+        f"total RAM is {size_text(total)} ({total:#x}): the kernel, and what the tree reserves,"
+        f" leave no {size_text(size)} ({size:#x}) in one piece for {what}",
+        cost="It cannot be loaded without destroying something.",
+        node=node.path,
+        prop="reg",
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _command_line(fdt: Fdt, payload: Payload) -> list[tuple[str, str]]:
+    """The options that Linux gets, and their values."""
+    line = payload.cmdline
+    if line is None:
+        chosen = fdt.root.find("/chosen")
+        line = (chosen.string("bootargs") if chosen is not None else None) or ""
+    return [(name, value) for name, value in next_args(line) if value]
+
+
+def _within_mem(
+    banks: Sequence[Range], base: int, options: Sequence[tuple[str, str]]
+) -> tuple[Range, ...]:
+    """What mem= leaves to Linux of `banks`; all if that is none."""
+    given = [mem_range(value, base) for name, value in options if name == "mem"]
+    kept = tuple(
+        Range(max(bank.base, start), min(bank.end, start + size) - max(bank.base, start))
+        for bank in banks
+        for start, size in given
+        if bank.base < start + size and start < bank.end
+    )
+    return kept or tuple(banks)
+
+
+def _initrd(
+    fdt: Fdt, payload: Payload, profile: Profile, options: Sequence[tuple[str, str]]
+) -> Piece | None:
+    """The initrd, if something says where it is: initrd= before all else, as Linux has it."""
     chosen = fdt.root.find("/chosen")
+    names = ("initrd", "initrdmem") if profile.features.initrdmem else ("initrd",)
+    given = [initrd_place(value) for name, value in options if name in names]
+    placed = [place for place in given if place is not None]
+    if placed and placed[-1][1]:
+        prop = "bootargs" if payload.cmdline is None else ""
+        return Piece(INITRD, Range(*placed[-1]), told=True, prop=prop)
+    if payload.initrd is not None:
+        if payload.initrd_addr is None:
+            return None
+        return Piece(INITRD, Range(payload.initrd_addr, payload.initrd), told=True)
     if chosen is not None and "linux,initrd-start" in chosen.props:
         start = read_cells(chosen.props["linux,initrd-start"])
         end = read_cells(chosen.props.get("linux,initrd-end", b""))
         if start < end:
-            return Range(start, end - start), False
-    return None, False
+            return Piece(INITRD, Range(start, end - start), told=True, prop="linux,initrd-start")
+    return None
+
+
+def _tree(payload: Payload, profile: Profile, kernel: Range, size: int) -> Piece | None:
+    """The tree where it is told to be, or where a zImage takes it that it is appended to."""
+    at, zimage = payload.dtb_addr, payload.zimage
+    if at is None:
+        return None
+    if zimage is None or at != zimage.end:
+        return Piece(TREE, Range(at, size), told=True)
+    to = zimage_moves_to(kernel, _image_size(payload, profile), zimage, size)
+    return Piece(TREE, Range(at if to is None else to + zimage.size, size), told=False)
 
 
 def _static(fdt: Fdt) -> Iterator[Range]:
@@ -206,82 +328,19 @@ def _static(fdt: Fdt) -> Iterator[Range]:
             yield Range(read_cells(reg[at:size_at]), read_cells(reg[size_at : size_at + cells[1]]))
 
 
-def _free_place(banks: Sequence[Range], base: int, size: int, taken: Sequence[Range]) -> int:
-    """Where a careful boot loader puts the tree: from the middle of RAM, or 128 MiB, upwards."""
-    bank = next((b for b in banks if b.base <= base < b.end), banks[0])
-    middle = base + min((bank.end - base) // 2, _DTB_OFFSET)
-    for start, stop in ((middle, bank.end), (base, bank.end)):
-        at = round_up(start, PAGE_SIZE)
-        while at + size <= stop:
-            hit = next((t for t in taken if t.base < at + size and at < t.end), None)
-            if hit is None:
-                return at
-            at = round_up(hit.end, PAGE_SIZE)
-    return round_up(middle, PAGE_SIZE)
+def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | None:
+    """Where a careful boot loader puts the tree: from the middle of RAM, or 128 MiB, upwards.
 
-
-def _inside(banks: Sequence[Range], place: Range) -> bool:
-    return any(bank.base <= place.base and place.end <= bank.end for bank in banks)
-
-
-def _overwritten(
-    profile: Profile, payload: Payload, kernel: Range, loaded: list[tuple[str, Range, bool]]
-) -> Iterator[Finding]:
-    """What the kernel writes over before Linux starts, and what it only just misses."""
-    image = payload.image_size
-    if image is None:
-        image = profile.symbols["__bss_start"] - profile.symbols["_text"]
-    zimage = None
-    if payload.zimage_size is not None and payload.zimage_addr is not None:
-        zimage = Range(payload.zimage_addr, payload.zimage_size)
-    writes = list(written_by_zimage(kernel, image, zimage))
-    safe = round_up(max(write.place.end for write in writes), 1 << 20)
-    for what, place, told in loaded:
-        if not told:
-            continue
-        hit = next((w for w in writes if _overlap(w.place, place)), None)
-        areas = (Area(what, place.base, place.size),)
-        if hit is not None:
-            if what == INITRD and ".bss" in hit.what:
-                continue  # Linux itself finds that out
-            both = _overlap(hit.place, place)
-            yield Finding(
-                "E-PAYLOAD-OVERLAP",
-                f"{hit.what} writes over {what}: {span(place.base, place.size)}, {size_text(both)}"
-                f" of it are in {span(hit.place.base, hit.place.size)}",
-                remedy=f"Load it at {safe:#010x} or above.",
-                areas=(*areas, Area(hit.what, hit.place.base, hit.place.size)),
-            )
-            continue
-        gap, before = min(
-            ((place.base - w.place.end, w) for w in writes if w.place.end <= place.base),
-            default=(_TIGHT, writes[0]),
-            key=lambda pair: pair[0],
-        )
-        behind = min(
-            (w.place.base - place.end for w in writes if w.place.base >= place.end), default=_TIGHT
-        )
-        if gap < _TIGHT or behind < _TIGHT:
-            grows = before.what if gap <= behind else what
-            yield Finding(
-                "W-PAYLOAD-MARGIN",
-                f"only {size_text(min(gap, behind))} lie between {what} at"
-                f" {span(place.base, place.size)} and what is written over: if {grows} grows by"
-                " more, one destroys the other",
-                remedy=f"Load it at {safe:#010x} or above.",
-                areas=(*areas, Area(before.what, before.place.base, before.place.size)),
-            )
-
-
-def _overlap(a: Range, b: Range) -> int:
-    return max(min(a.end, b.end) - max(a.base, b.base), 0)
-
-
-def _dtb_outside(place: Range, banks: Sequence[Range]) -> Finding:
-    return Finding(
-        "E-PAYLOAD-OVERLAP",
-        f"the device tree at {span(place.base, place.size)} does not fit into RAM,"
-        f" {', '.join(span(*bank) for bank in banks)}",
-        remedy="Load it elsewhere.",
-        areas=(Area(TREE, *place),),
-    )
+    It knows mem=; if nothing is free within, all RAM will do. None where that is not free either.
+    """
+    for banks in (machine.usable, machine.banks):
+        bank = next((b for b in banks if b.base <= machine.base < b.end), banks[0])
+        middle = bank.base + min(bank.size // 2, _DTB_OFFSET)
+        for start, stop in ((middle, bank.end), *((b.base, b.end) for b in banks)):
+            at = round_up(start, PAGE_SIZE)
+            while at + size <= stop:
+                hit = next((t for t in taken if t.base < at + size and at < t.end), None)
+                if hit is None:
+                    return at
+                at = round_up(hit.end, PAGE_SIZE)
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from bootsim.check import (
     rules_cells,
@@ -10,8 +11,11 @@ from bootsim.check import (
     rules_crash,
     rules_devices,
     rules_initrd,
+    rules_limit,
+    rules_lowmem,
     rules_memory,
     rules_overlap,
+    rules_payload,
     rules_pools,
     rules_reserved,
     rules_sections,
@@ -23,11 +27,16 @@ Rule = Callable[[Examined], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     rules_cells.cell_count,
+    rules_payload.overwritten,
+    rules_payload.margins,
+    rules_payload.in_reserved,
     rules_memory.ignored,
-    rules_memory.mem_parameter,
-    rules_memory.lowmem,
+    rules_memory.memory_nodes,
+    rules_limit.cuts,
+    rules_limit.exceeds,
+    rules_lowmem.lowmem,
     rules_memory.unaligned_bank,
-    rules_memory.nomap_start,
+    rules_memory.kernel_place,
     rules_sections.split_section,
     rules_initrd.initrd,
     rules_reserved.unreadable,
@@ -44,13 +53,21 @@ RULES: tuple[Rule, ...] = (
 )
 # What says itself that the kernel dies, and why.
 _FATAL = frozenset(
-    {"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM", "E-SECTION-SPLIT", "E-MEMBLOCK-FULL"}
+    {
+        *("E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"),
+        *("E-SECTION-SPLIT", "E-MEMBLOCK-FULL"),
+    }
 )
+# What only follows where the kernel has no memory to live in.
+_FOLLOWS = frozenset({"E-CMA-FAILED", "W-MEM-CUTS", "I-CMA-HIGHMEM"})
 
 
 def findings_of(boot: Examined) -> list[Finding]:
     """What the rules find in `boot`; and that it died, if no finding is about that."""
-    found = [finding for rule in RULES for finding in rule(boot)]
+    unseen = list(rules_payload.not_taken(boot))
+    if unseen:
+        return unseen
+    found = _once([finding for rule in RULES for finding in rule(boot)])
     if boot.died is not None and not any(f.code in _FATAL for f in found):
         errors = [f.code for f in found if f.severity is Severity.ERROR]
         found.append(
@@ -64,3 +81,19 @@ def findings_of(boot: Examined) -> list[Finding]:
             )
         )
     return found
+
+
+def _once(found: list[Finding]) -> list[Finding]:
+    """`found` without what only follows from another: that one says what Linux says of it."""
+    cause = next((f for f in found if f.code == "E-KERNEL-OUTSIDE"), None)
+    if cause is not None:
+        follow = [f for f in found if f.code in _FOLLOWS or _is_of_mem(f)]
+        lines = [*cause.log, *(line for f in follow for line in f.log)]
+        told = replace(cause, log=tuple(dict.fromkeys(lines)))
+        return [told if f is cause else f for f in found if f not in follow]
+    cut = {area.what for f in found if f.code == "W-MEM-CUTS" for area in f.areas}
+    return [f for f in found if f.code != "W-CMA-HIGHMEM" or f.node not in cut]
+
+
+def _is_of_mem(finding: Finding) -> bool:
+    return finding.code == "W-MEMORY-IGNORED" and not finding.node

@@ -1,84 +1,164 @@
-"""An initrd that Linux does not take."""
+"""An initrd that Linux does not take, or cannot read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from bootsim.check.examine import Examined
+from bootsim.check.examine import Examined, Tables
 from bootsim.check.findings import Area, Finding, span
-from bootsim.kernel.memory import round_up
+from bootsim.check.loading import INITRD, shared
+from bootsim.check.rules_lowmem import more_lowmem
+from bootsim.check.rules_memory import mib_from_start
+from bootsim.check.rules_payload import IMAGE, safe_place
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.mmu import lowmem_end_max
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
-
-_ALIGN = 64 << 10  # an address that is easy to type
+from bootsim.trace import Refusal
 
 
 def initrd(boot: Examined) -> Iterator[Finding]:
     """E-INITRD-OVERLAP, E-INITRD-NOT-RAM, E-INITRD-HIGHMEM."""
     for refused in boot.refused("initrd-in-use"):
-        event = refused.event
-        holders = boot.holders(event.base, event.size, refused.number)
-        first = holders[0]
-        shared = min(first.end, event.base + event.size) - max(first.base, event.base)
-        yield Finding(
+        place = Range(refused.event.base, refused.event.size)
+        holders = boot.holders(*place, refused.number)
+        yield _finding(
+            boot,
             "E-INITRD-OVERLAP",
-            f"the initrd {span(event.base, event.size)} overlaps"
-            f" {', '.join(str(area) for area in holders)}, by {size_text(shared)}",
-            remedy=_safe(boot, event.size),
-            node=_node(boot),
-            areas=(Area("initrd", event.base, event.size), *holders),
-            log=boot.log("INITRD:"),
+            f"the initrd {span(*place)} overlaps {_shares(place, holders)}{_ruined(boot, holders)}",
+            place,
+            *holders,
         )
     for refused in boot.refused("initrd-not-memory"):
+        place = Range(refused.event.base, refused.event.size)
+        text = f"the initrd {span(*place)} is not in memory: {_where(boot, place)}"
+        piece = boot.loading.piece(INITRD)
+        hit = boot.loading.hit(piece.place) if piece is not None else None
+        if hit is not None:
+            text += f"; it is written over by {hit.what}, too"
+        yield _finding(boot, "E-INITRD-NOT-RAM", text, place, more=_otherwise(boot, place))
+    for refused in boot.refused("reserve"):
         event = refused.event
-        place = Range(event.base, event.size)
-        yield Finding(
-            "E-INITRD-NOT-RAM",
-            f"the initrd {span(event.base, event.size)} is not in memory: {_where(boot, place)}",
-            remedy=_safe(boot, event.size),
-            node=_node(boot),
-            areas=(Area("initrd", event.base, event.size),),
-            log=boot.log("INITRD:"),
+        if in_initrd(boot, event):
+            yield _in_nomap(boot, event)
+    taken, limit = boot.use("initrd"), boot.kernel.vars.arm_lowmem_limit
+    if taken is not None and taken.end > limit:
+        place = Range(taken.base, taken.size)
+        text = (
+            f"the initrd {span(*place)} ends {size_text(taken.end - limit)} above lowmem, which"
+            f" ends at {limit:#010x}: Linux reads it through the linear map and faults"
         )
-    if boot.died and boot.died.startswith("get_boot_config_from_initrd"):
-        limit = boot.kernel.vars.arm_lowmem_limit
-        base, size = boot.kernel.vars.phys_initrd_start, boot.kernel.vars.phys_initrd_size
-        yield Finding(
-            "E-INITRD-HIGHMEM",
-            f"the initrd {span(base, size)} ends above lowmem, which ends at {limit:#010x}: Linux"
-            " reads its last bytes through the linear map and faults",
-            remedy=_safe(boot, size),
-            node=_node(boot),
-            areas=(Area("initrd", base, size),),
-        )
+        found = _finding(boot, "E-INITRD-HIGHMEM", text, place, more=_otherwise(boot, place))
+        late = "It dies when it unpacks the initrd." if boot.died is None else ""
+        yield replace(found, cost=late)
 
 
-def _node(boot: Examined) -> str:
-    chosen = boot.kernel.fdt.tree.root.find("/chosen") if boot.kernel.fdt.tree else None
-    return chosen.path if chosen is not None else ""
+def in_initrd(boot: Examined, event: Refusal) -> bool:
+    """Whether `event` refuses a region because the initrd is there."""
+    taken = boot.use("initrd")
+    return taken is not None and event.base < taken.end and taken.base < event.base + event.size
+
+
+def _in_nomap(boot: Examined, event: Refusal) -> Finding:
+    taken = boot.use("initrd")
+    assert taken is not None
+    region = Area(event.node, event.base, event.size)
+    found = _finding(
+        boot,
+        "E-INITRD-OVERLAP",
+        f"the initrd {span(taken.base, taken.size)} overlaps"
+        f" {_shares(Range(taken.base, taken.size), [region])}, which is no-map: Linux takes the"
+        " initrd, and refuses the region (EBUSY)",
+        Range(taken.base, taken.size),
+        region,
+    )
+    return replace(
+        found,
+        cost="The region stays mapped, and in use by Linux: whoever it is for writes into Linux's"
+        " memory, or faults.",
+        node=event.node,
+        prop="reg",
+        log=boot.log(f"for node '{event.node.rsplit('/', 1)[-1]}'"),
+    )
+
+
+def _otherwise(boot: Examined, place: Range) -> str:
+    """What has `place` in memory, or in lowmem, if there is RAM."""
+    limit = lowmem_end_max(boot.kernel)
+    if not _inside(boot.tables["parse_early_param"], place):
+        cut = boot.kernel.usermem and _inside(boot.tables["cmd_line"], place)
+        if not cut or place.end > limit:
+            return ""
+        return f" Or raise mem= to {mib_from_start(boot, place.end)}M or more."
+    # Without HIGHMEM all goes from the multiple of 2 MiB below the end of lowmem on.
+    end = round_up(place.end, PAGE_SIZE if boot.kernel.profile.config.highmem else PMD_SIZE)
+    ways = more_lowmem(boot, end - limit) if end > limit else []
+    return f" Or have lowmem hold it: {', or '.join(ways)}." if ways else ""
+
+
+def _inside(tables: Tables, place: Range) -> bool:
+    return any(r.base <= place.base and place.end <= r.end for r in tables.memory)
+
+
+def _finding(
+    boot: Examined, code: str, text: str, place: Range, *holders: Area, more: str = ""
+) -> Finding:
+    piece = boot.loading.piece(INITRD)
+    prop = piece.prop if piece is not None else "linux,initrd-start"
+    return Finding(
+        code,
+        text,
+        remedy=safe_place(boot, INITRD, place.size) + more,
+        node=boot.chosen if prop else "",
+        prop=prop,
+        areas=(Area("initrd", *place), *holders),
+        log=boot.log("INITRD:"),
+    )
+
+
+def _shares(place: Range, holders: list[Area]) -> str:
+    told = []
+    for area in holders:
+        both = shared(place, Range(area.base, area.size))
+        told.append(f"{area}, by {size_text(both)}")
+    return " and ".join(told)
+
+
+def _ruined(boot: Examined, holders: list[Area]) -> str:
+    """What has become of the initrd where it overlaps the kernel: that was there before."""
+    piece = boot.loading.piece(INITRD)
+    hit = boot.loading.hit(piece.place) if piece is not None else None
+    if piece is not None and not any(
+        shared(piece.place, Range(area.base, area.size)) for area in holders
+    ):
+        return ", though only in whole pages, as Linux counts it"
+    if hit is None or not any(area.what == IMAGE for area in holders):
+        return ""
+    return f"; it was written over by {hit.what} before"
 
 
 def _where(boot: Examined, place: Range) -> str:
     limit = boot.kernel.vars.arm_lowmem_limit
     before = boot.tables["setup_machine_fdt"].memory
     if not any(r.base < place.end and place.base < r.end for r in before):
+        if any(shared(bank, place) for bank in boot.loading.ram):
+            return "the tree keeps RAM there from Linux, by linux,usable-memory"
         return "the tree has no RAM there"
-    if boot.kernel.usermem and not any(
-        r.base <= place.base and place.end <= r.end for r in boot.tables["parse_early_param"].memory
-    ):
-        return "mem= has cut it off"
-    if place.end > limit:
-        lost = sum(r.size for r in before) - sum(r.size for r in boot.dump.memory)
-        return f"it ends above the end of lowmem, {limit:#010x}; {size_text(lost)} of RAM are lost"
-    return "it passes the end of a region"
-
-
-def _safe(boot: Examined, size: int) -> str:
-    """The first address that would do, as the tables are once all is reserved."""
-    lowmem = boot.kernel.vars.arm_lowmem_limit
-    end = boot.kernel.pa_symbol("_end")
-    for hole in boot.dump.free(end, lowmem):
-        base = round_up(hole.base, _ALIGN)
-        if base + size <= hole.end:
-            return f"Load it at {base:#010x}, the first address that is safe."
-    return f"There is no hole of {size_text(size)} in lowmem: make the initrd smaller."
+    given = boot.tables["parse_early_param"].memory
+    inside = _inside(boot.tables["parse_early_param"], place)
+    if boot.kernel.usermem and not inside:
+        now = ", ".join(span(r.base, r.size) for r in given)
+        return f"mem= has cut it off, memory is {now}"
+    if inside:
+        lost = sum(r.size for r in given) - sum(r.size for r in boot.dump.memory)
+        return (
+            f"it ends {size_text(place.end - limit)} above the end of lowmem, {limit:#010x}, and"
+            f" there is no HIGHMEM; {size_text(lost)} of RAM are lost"
+        )
+    bank = max((r for r in given if r.base < place.end), key=lambda r: r.base)
+    if place.base < bank.base:
+        return f"it begins below a bank of RAM, {span(bank.base, bank.size)}"
+    return f"it passes the end of RAM, {span(bank.base, bank.size)}, by" + (
+        f" {size_text(place.end - bank.end)}"
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from bootsim.check.cells import PHYSICAL
-from bootsim.check.examine import MAPPING, Examined, Tables
+from bootsim.check.examine import MAPPING, Examined
 from bootsim.check.findings import Area, Finding, span
+from bootsim.check.loading import ZIMAGE
+from bootsim.check.rules_cells import misread_regs
+from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.memblock_features import MemblockFlags
-from bootsim.kernel.memory import PMD_SIZE
-from bootsim.machine.memory import Range
+from bootsim.kernel.memory import PMD_SIZE, round_up
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockRange, Stage
 
@@ -31,7 +34,9 @@ def ignored(boot: Examined) -> Iterator[Finding]:
             if not event.node
             else "Mend reg, or use a kernel with LPAE for what is above 4 GiB."
             if event.base + event.size > 1 << 32
-            else "Have the kernel put below it, or leave it out of reg.",
+            else _put_below(boot, event.base)
+            if event.base < boot.kernel.phys_offset
+            else "Mend reg: sizes are in bytes, in as many cells as the root says.",
             node=event.node,
             prop="reg" if event.node else "",
             areas=(Area("memory left out", event.base, event.size),),
@@ -47,87 +52,15 @@ def _why_ignored(boot: Examined, base: int, size: int) -> str:
     return "Only whole pages of 4 KiB count."
 
 
-def lowmem(boot: Examined) -> Iterator[Finding]:
-    """W-NOMAP-TOP, E-RAM-ABOVE-LOWMEM: what adjust_lowmem_bounds() removes."""
-    before: Tables | None = None
-    for event in boot.kernel.trace:
-        if isinstance(event, Stage):
-            before = boot.tables[event.name]
-            continue
-        if before is None or not isinstance(event, MemblockRange):
-            continue
-        if (event.function, event.caller) != ("memblock_remove", "adjust_lowmem_bounds"):
-            continue
-        inside = [r for r in before.memory if r.base < event.base + event.size]
-        inside = [r for r in inside if event.base < r.end]
-        nomap = [r for r in inside if r.flags & MemblockFlags.NOMAP]
-        mapped = sum(
-            min(r.end, event.base + event.size) - max(r.base, event.base)
-            for r in inside
-            if not r.flags & MemblockFlags.NOMAP
+def _put_below(boot: Examined, base: int) -> str:
+    if base >= boot.kernel.phys_offset - PMD_SIZE:
+        return "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
+    if boot.loading.piece(ZIMAGE) is not None:
+        return (
+            "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the multiple"
+            " of 128 MiB below itself."
         )
-        limit = boot.kernel.vars.arm_lowmem_limit
-        if nomap and mapped < PMD_SIZE:
-            top = boot.holders_of_nomap(nomap[-1].base, nomap[-1].size)
-            yield Finding(
-                "W-NOMAP-TOP",
-                f"{top} is the top of RAM: Linux ignores"
-                f" {span(event.base, event.size)} and speaks of HIGHMEM, but nothing is lost to it",
-                cost=f"{size_text(mapped)} of RAM, rounded to 2 MiB, beside the region itself."
-                if mapped
-                else "Nothing: the region is kept from Linux anyway.",
-                remedy="None is needed. To be rid of the message, take the region out of the memory"
-                " node's reg, or move it down.",
-                node=top.what if top.what.startswith("/") else "",
-                areas=(top, Area("ignored", event.base, event.size)),
-                log=boot.log("Ignoring RAM", "Consider using a HIGHMEM"),
-            )
-        else:
-            yield Finding(
-                "E-RAM-ABOVE-LOWMEM",
-                f"{size_text(mapped)} of RAM are lost: {span(event.base, event.size)} is above the"
-                f" end of lowmem, {limit:#010x}",
-                cause="The kernel has no HIGHMEM: it uses what its linear map holds, between"
-                " PAGE_OFFSET and the vmalloc area of"
-                f" {size_text(boot.kernel.vmalloc_size)}.",
-                cost=f"{size_text(mapped)}, and whatever was loaded there, as an initrd.",
-                remedy="A kernel with HIGHMEM or another VMSPLIT, or a smaller vmalloc=.",
-                areas=(Area("lost", event.base, event.size),),
-                log=boot.log("Ignoring RAM", "Consider using a HIGHMEM"),
-            )
-
-
-def mem_parameter(boot: Examined) -> Iterator[Finding]:
-    """W-MEM-CUTS: what mem= leaves outside of memory."""
-    if not boot.kernel.usermem:
-        return
-    before, after = boot.tables.get("cmd_line"), boot.tables.get("parse_early_param")
-    if before is None or after is None:
-        return
-    live = [area for area in (boot.use("device tree"), boot.use("kernel image")) if area]
-    live += [
-        Area(region.node.path, region.base, region.size)
-        for region in boot.kernel.fdt.reserved_mem
-        if region.size and not region.nomap
-    ]
-    size = boot.kernel.vars.phys_initrd_size
-    if size:
-        live.append(Area("initrd", boot.kernel.vars.phys_initrd_start, size))
-    for area in live:
-        if not _holds(before, area) or _holds(after, area):
-            continue
-        yield Finding(
-            "W-MEM-CUTS",
-            f"mem= leaves {area} outside of memory, which is now"
-            f" {', '.join(span(r.base, r.size) for r in after.memory)}",
-            remedy="Load it inside the limit, or raise mem=.",
-            node=area.what if area.what.startswith("/") else "",
-            areas=(area,),
-        )
-
-
-def _holds(tables: Tables, area: Area) -> bool:
-    return any(r.base <= area.base and area.end <= r.end for r in tables.memory)
+    return "Have the kernel put below it, or leave it out of reg."
 
 
 _ROOM = 16 << 20  # bytes, with which a no-map region in the midst of RAM is no trouble
@@ -173,41 +106,100 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     )
 
 
-def nomap_start(boot: Examined) -> Iterator[Finding]:
-    """E-NOMAP-START: no-map where the linear map must begin."""
-    if boot.died is None or not boot.died.startswith("prepare_page_table"):
+def kernel_place(boot: Examined) -> Iterator[Finding]:
+    """E-NOMAP-START, E-KERNEL-OUTSIDE: the kernel is not where it takes itself to be."""
+    if boot.died is None:
         return
-    first = boot.end.memory[0] if boot.end.memory else None
-    if first is None or not first.flags & MemblockFlags.NOMAP:
-        yield _kernel_cut(boot)
-        return
-    owner = boot.holders_of_nomap(first.base, first.size)
-    named = owner.what.startswith("/")
-    yield Finding(
+    memory = boot.end.memory
+    kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
+    if boot.died.startswith("prepare_page_table") and memory[0].flags & MemblockFlags.NOMAP:
+        yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
+    elif not any(r.base <= kernel.base and kernel.end <= r.end for r in memory):
+        now = ", ".join(span(r.base, r.size) for r in memory)
+        text = f"the kernel {span(kernel.base, kernel.size)} is not in memory, which is {now}"
+        if not memory:
+            text = "Linux has no memory at all: total RAM is 0 B"
+        yield Finding(
+            "E-KERNEL-OUTSIDE",
+            f"{text}. It dies after {boot.kernel.trace.stage}: {boot.died}",
+            remedy=_kernel_remedy(boot, kernel.end),
+            node=mem_parameter_node(boot) if boot.kernel.usermem else boot.memory_node(),
+            prop="bootargs" if boot.kernel.usermem else "reg",
+            areas=(kernel,),
+            log=boot.log("Kernel panic", "Ignoring memory"),
+        )
+
+
+def _kernel_remedy(boot: Examined, end: int) -> str:
+    if boot.kernel.usermem:
+        # As much again is for the memory map, page tables, and CMA.
+        least = round_up(2 * mib_from_start(boot, end), 16)
+        return f"Leave mem= out, or have it hold the kernel: mem={least}M or more."
+    if not boot.end.memory:
+        return "Mend the memory node: linux,usable-memory, if it is there, is taken before reg."
+    return "Mend reg of the memory node, or move the no-map region that cuts it."
+
+
+def mib_from_start(boot: Examined, end: int) -> int:
+    """How many MiB mem= is to say for memory to go up to `end`, a physical address."""
+    return -(-(end - boot.kernel.phys_offset) >> 20)
+
+
+def mem_parameter_node(boot: Examined) -> str:
+    """The node that mem= comes from, if it is one."""
+    return boot.chosen if boot.loading.own_line else ""
+
+
+def _nomap_start(boot: Examined, first: Area) -> Finding:
+    inside = [area for area in boot.nomap if first.base <= area.base < first.end]
+    owner = inside[0] if inside else None
+    return Finding(
         "E-NOMAP-START",
-        f"RAM begins with no-map: {owner if named else span(first.base, first.size)}; Linux unmaps"
-        " itself",
+        f"RAM begins with no-map: {owner or span(first.base, first.size)}; Linux unmaps itself",
         cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
         " takes the kernel to be, and clears all behind it."
-        + ("" if named else " The head of a first bank off a multiple of 2 MiB is made no-map."),
+        + ("" if owner else " The head of a first bank off a multiple of 2 MiB is made no-map."),
         remedy="Move the region, or take it out of the memory node's reg."
-        if named
+        if owner
         else "Align the bank in reg to 2 MiB (0x200000).",
-        node=owner.what if named else boot.memory_node(),
+        node=owner.what if owner else boot.memory_node(),
         prop="reg",
-        areas=(owner if named else Area("memory", first.base, first.size),),
+        areas=(owner or first,),
     )
 
 
-def _kernel_cut(boot: Examined) -> Finding:
-    kernel = Range(boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
-    memory = ", ".join(span(r.base, r.size) for r in boot.end.memory) or "none"
-    return Finding(
-        "E-KERNEL-OUTSIDE",
-        f"the kernel {span(*kernel)} is not in the first region of memory: memory is {memory}",
-        remedy="Raise mem=, or mend reg of the memory node."
-        if boot.kernel.usermem
-        else "Mend reg of the memory node, or move the no-map region that cuts it.",
-        node="" if boot.kernel.usermem else boot.memory_node(),
-        areas=(Area("kernel", *kernel),),
-    )
+def memory_nodes(boot: Examined) -> Iterator[Finding]:
+    """W-MEMORY-NODE, W-MEMORY-OVERLAP: memory nodes that say something else than they seem to."""
+    tree = boot.kernel.fdt.tree
+    if tree is None:
+        return
+    for node in tree.root.children:
+        if node.name.split("@")[0] != "memory" or "reg" not in node.props:
+            continue
+        kind = node.string("device_type")
+        if kind != "memory" and node.is_available():
+            size = sum(size for _, size in reg_entries(boot.kernel, node.props["reg"]))
+            yield Finding(
+                "W-MEMORY-NODE",
+                f"Linux passes over the node, with {size_text(size)} of RAM: its device_type is"
+                f" {'missing' if kind is None else repr(kind)}",
+                node=node.path,
+            )
+    banks, misread = list[Area](), misread_regs(boot)
+    for event in boot.kernel.trace:
+        if event == Stage("setup_machine_fdt"):
+            break
+        if isinstance(event, MemblockRange) and event.function == "memblock_add":
+            banks.append(Area(boot.memory_node(event.base), event.base, event.size))
+    for one, other in combinations(banks, 2):
+        low, high = sorted((one, other), key=lambda area: area.base)
+        both = min(low.end, high.end) - high.base
+        if both > 0 and high.what not in misread:
+            yield Finding(
+                "W-MEMORY-OVERLAP",
+                f"two banks of RAM share {size_text(both)}: {low} and {high}",
+                node=high.what,
+                prop="reg",
+                related=(low.what,) if low.what != high.what else (),
+                areas=(low, high),
+            )

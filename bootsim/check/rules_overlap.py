@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from bootsim.check.cells import Cells
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, span
+from bootsim.check.loading import TREE
 from bootsim.check.rules_cells import misread_nodes
+from bootsim.check.rules_initrd import in_initrd
+from bootsim.check.rules_payload import safe_place
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PMD_SIZE, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
@@ -63,7 +66,7 @@ def busy(boot: Examined) -> Iterator[Finding]:
     unread = misread_nodes(boot)
     for refused in boot.refused("reserve"):
         event = refused.event
-        if event.errno != -EBUSY or event.node in unread:
+        if event.errno != -EBUSY or event.node in unread or in_initrd(boot, event):
             continue
         asked = Area(event.node, event.base, event.size)
         holders = boot.holders(event.base, event.size, refused.number)
@@ -72,13 +75,11 @@ def busy(boot: Examined) -> Iterator[Finding]:
         lies = "lies there and shares" if len(holders) == 1 else "lie there and share"
         code, remedy = "E-RESERVED-BUSY", "Move one of the two, or make one region of both."
         if "device tree" in owners:
-            code = "E-DTB-IN-NOMAP"
-            remedy = "Have the boot loader put the tree elsewhere (in U-Boot fdt_addr_r, fdt_high)."
+            code, tree = "E-DTB-IN-NOMAP", holders[owners.index("device tree")]
+            remedy = f"{safe_place(boot, TREE, tree.size)} In U-Boot: fdt_addr_r, fdt_high."
         elif set(owners) & set(KERNEL):
             end = round_up(max(holder.end for holder in holders), PMD_SIZE)
             remedy = f"Move the region, to {end:#x} or above, or have the kernel put elsewhere."
-        elif "initrd" in owners:
-            remedy = "Load the initrd elsewhere."
         elif owners == [MEMRESERVE]:
             remedy = "Leave that out of /memreserve/: the node alone keeps its memory from Linux."
         name = event.node.rsplit("/", 1)[-1]

@@ -190,7 +190,7 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
             related=tuple(nodes[1:]),
             areas=places[:8],
             log=boot.log(*(f"failed to reserve memory for node '{_name(n)}'" for n in nodes))
-            + boot.log("Kernel panic"),
+            + boot.log("cma: Failed", "failed to allocate memory for node", "Kernel panic"),
         )
 
 

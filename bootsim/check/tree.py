@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootsim.check.examine import Examined, examine
-from bootsim.check.findings import Finding
+from bootsim.check.findings import Finding, span
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import Loaded, Payload, load
 from bootsim.check.rules import findings_of
@@ -62,7 +62,7 @@ def booted(loaded: Loaded, payload: Payload) -> Examined | None:
     """
     if loaded.task is None:
         return None
-    boot = examine(loaded.task, loaded.profile)
+    boot = examine(loaded.task, loaded.profile, loaded.loading)
     if payload.dtb_addr is not None or not any(boot.refused(*_WANT_ROOM)):
         return boot
     behind = boot.kernel.pa_symbol("_end")
@@ -71,7 +71,7 @@ def booted(loaded: Loaded, payload: Payload) -> Examined | None:
     if place is None:
         return boot
     wishes = replace(loaded.task.wishes, dtb_addr=place.base)
-    other = examine(replace(loaded.task, wishes=wishes), loaded.profile)
+    other = examine(replace(loaded.task, wishes=wishes), loaded.profile, loaded.loading)
     return min(other, boot, key=lambda b: (len(b.refusals), b.tree_is_in_the_way))
 
 
@@ -87,11 +87,14 @@ def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Fin
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     """`finding`, that the tree gives too little RAM to start in, with what comes of it."""
-    if boot.died is None:
-        return [finding]
+    if boot.died is None:  # by mem=
+        memory = ", ".join(span(r.base, r.size) for r in boot.tables["parse_early_param"].memory)
+        text = f"{finding.text}. It is mem= that gives memory: {memory}"
+        return [replace(finding, text=text, cost="None, if that is the machine's RAM.")]
     stage = boot.kernel.trace.stage
-    text = f"{finding.text}. Started all the same, it dies after {stage}: {boot.died}"
-    return [replace(finding, text=text, log=boot.log("Ignoring memory", "Kernel panic"))]
+    text = f"{finding.text}. Started all the same, the kernel dies after {stage}: {boot.died}"
+    said = boot.log("Ignoring memory", "cma: Failed", "Kernel panic")
+    return [replace(finding, text=text, log=said)]
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -47,11 +47,18 @@ def early_initrd(kernel: Kernel, value: str | None) -> int:
     """initrd=start,size in bytes; overrides what /chosen says."""
     if value is None:
         raise null_parameter("initrd")
-    start, rest = memparse(value)
-    if rest.startswith(","):
-        kernel.vars.phys_initrd_start = start & U32_MASK
-        kernel.vars.phys_initrd_size = memparse(rest[1:])[0] & U32_MASK
+    place = initrd_place(value)
+    if place is not None:
+        kernel.vars.phys_initrd_start, kernel.vars.phys_initrd_size = place
     return 0
+
+
+def initrd_place(value: str) -> tuple[int, int] | None:
+    """Physical address and size that initrd=`value` gives; None without a comma in it."""
+    start, rest = memparse(value)
+    if not rest.startswith(","):
+        return None
+    return start & U32_MASK, memparse(rest[1:])[0] & U32_MASK
 
 
 def setup_dma_zone(kernel: Kernel) -> None:

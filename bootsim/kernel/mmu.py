@@ -73,7 +73,7 @@ def early_vmalloc(kernel: Kernel, value: str | None) -> int:
         raise null_parameter("vmalloc")
     layout = kernel.profile.layout
     holds_gap = kernel.profile.features.vmalloc_holds_gap
-    gap = 0 if holds_gap else layout.vmalloc_offset
+    gap = layout.vmalloc_offset - _gap_in_vmalloc(kernel)
     small, unit = ("too small", "MB") if holds_gap else ("is too small", "MiB")
     size = memparse(value)[0] & U32_MASK
     if size < SZ_16M:
@@ -83,8 +83,17 @@ def early_vmalloc(kernel: Kernel, value: str | None) -> int:
     if size > largest:
         size = largest
         kernel.pr_warn(f"vmalloc area is too big, limiting to {size >> 20}{unit}")
-    kernel.vmalloc_size = size - (layout.vmalloc_offset - gap)
+    kernel.vmalloc_size = size - _gap_in_vmalloc(kernel)
     return 0
+
+
+def vmalloc_parameter(kernel: Kernel, size: int) -> int:
+    """What vmalloc= is to say for `kernel.vmalloc_size` to be `size`, bytes."""
+    return size + _gap_in_vmalloc(kernel)
+
+
+def _gap_in_vmalloc(kernel: Kernel) -> int:
+    return kernel.profile.layout.vmalloc_offset if kernel.profile.features.vmalloc_holds_gap else 0
 
 
 def early_cachepolicy(kernel: Kernel, value: str | None) -> int:
@@ -129,14 +138,8 @@ def adjust_lowmem_bounds(kernel: Kernel) -> None:
     Sets arm_lowmem_limit, high_memory and memblock's current limit; without HIGHMEM, RAM above
     lowmem is removed.
     """
-    memblock, layout, variables = kernel.memblock, kernel.profile.layout, kernel.vars
-    vmalloc_limit = (
-        layout.vmalloc_end
-        - kernel.vmalloc_size
-        - layout.vmalloc_offset
-        - layout.page_offset
-        + kernel.phys_offset
-    )
+    memblock, variables = kernel.memblock, kernel.vars
+    vmalloc_limit = lowmem_end_max(kernel)
     first = next(iter(memblock.for_each_mem_range()), None)
     unaligned = first is not None and first[0] % PMD_SIZE
     if first is not None and unaligned and kernel.profile.features.nomap_unaligned_head:
@@ -162,6 +165,13 @@ def adjust_lowmem_bounds(kernel: Kernel) -> None:
         kernel.pr_notice("Consider using a HIGHMEM enabled kernel.")
         memblock.remove(memblock_limit, end - memblock_limit, caller="adjust_lowmem_bounds")
     memblock.set_current_limit(memblock_limit)
+
+
+def lowmem_end_max(kernel: Kernel) -> int:
+    """The physical address that lowmem does not pass, as the vmalloc area needs what follows."""
+    layout = kernel.profile.layout
+    room = layout.vmalloc_end - kernel.vmalloc_size - layout.vmalloc_offset - layout.page_offset
+    return room + kernel.phys_offset
 
 
 def early_fixmap_init(kernel: Kernel) -> None:

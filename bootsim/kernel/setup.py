@@ -157,10 +157,15 @@ def early_mem(kernel: Kernel, value: str | None) -> int:
         kernel.usermem = True
         start = kernel.memblock.start_of_DRAM()
         kernel.memblock.remove(start, kernel.memblock.end_of_DRAM() - start, caller="early_mem")
-    size, rest = memparse(value)
-    start = memparse(rest[1:])[0] if rest.startswith("@") else kernel.phys_offset
-    arm_add_memory(kernel, start, size)
+    arm_add_memory(kernel, *mem_range(value, kernel.phys_offset))
     return 0
+
+
+def mem_range(value: str, phys_offset: int) -> tuple[int, int]:
+    """Start and size that mem=`value` gives, as they are written."""
+    size, rest = memparse(value)
+    start = memparse(rest[1:])[0] if rest.startswith("@") else phys_offset
+    return start, size
 
 
 def arm_add_memory(kernel: Kernel, start: int, size: int) -> int:

@@ -11,11 +11,11 @@ PAGES = (
         cause="Linux learns of its RAM from the tree alone: from nodes right below the root with"
         ' device_type = "memory" and a status that is okay.',
         cost="A boot loader that does not fill the RAM in starts a kernel that dies before its"
-        " console. Nothing else can be checked.",
+        " console: its first early allocation finds nothing. Nothing else can be checked.",
         remedy="Give the RAM in the tree; or check with --ram BASE:SIZE what the boot loader fills"
         " in.",
         example=board(memory="0x60000000 0"),
-        messages=(r"early_alloc: Failed to allocate .* max_addr=0x0*$", r"below 0x0\b"),
+        messages=(r"early_alloc: Failed to allocate", r"below 0x0\b"),
     ),
     Page(
         "E-MEMORY-TOO-SMALL",
@@ -25,7 +25,10 @@ PAGES = (
         cost="The kernel is put where the tree has no RAM, and dies early, before its console.",
         remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
         example=board(memory="0x60000000 0x100"),
-        messages=(r"Ignoring memory block 0x[0-9a-f]+ - 0x[0-9a-f]+",),
+        messages=(
+            r"Ignoring memory block 0x[0-9a-f]+ - 0x[0-9a-f]+",
+            r"early_alloc: Failed to allocate",
+        ),
     ),
     Page(
         "W-MEMORY-IGNORED",
@@ -79,6 +82,25 @@ PAGES = (
         messages=(r"Ignoring RAM at", r"Consider using a HIGHMEM enabled kernel"),
     ),
     Page(
+        "E-RAM-UNALIGNED",
+        "RAM is lost behind an edge off a multiple of 2 MiB, and there is no HIGHMEM",
+        cause="Where something is above the end of mapped memory, be it a no-map region at the top"
+        " of RAM, a kernel without HIGHMEM removes not only that: it removes all from where early"
+        " allocations end, and that is the first bank, or no-map region, with an edge off a"
+        " multiple of 2 MiB.",
+        cost="All RAM above, though lowmem would hold it.",
+        remedy="Align banks and no-map regions to 2 MiB (0x200000); or leave nothing above mapped"
+        " memory: take a no-map region at the top of RAM out of the memory node's reg.",
+        example=board(
+            reserved(
+                "a@64000000 { no-map; reg = <0x64000000 0x100000>; };",
+                "b@6f000000 { no-map; reg = <0x6f000000 0x1000000>; };",
+            )
+        ),
+        options=("--no-highmem",),
+        messages=(r"Ignoring RAM at", r"Consider using a HIGHMEM enabled kernel"),
+    ),
+    Page(
         "W-MEM-CUTS",
         "mem= leaves something outside of memory that is in use",
         cause="The first mem= forgets the tree's memory; only what it gives is memory then.",
@@ -87,6 +109,35 @@ PAGES = (
         remedy="Load it inside the limit, or raise mem=.",
         example=board(reserved("ramoops@6f000000 { reg = <0x6f000000 0x100000>; };")),
         options=("--append", "mem=64M"),
+    ),
+    Page(
+        "E-MEM-EXCEEDS",
+        "mem= gives memory that the tree does not have",
+        cause="mem= replaces the tree's memory, and Linux does not compare the two: mem=SIZE is"
+        " SIZE bytes from where the kernel takes RAM to begin, in one piece, over all holes.",
+        cost="If the tree is right, Linux allocates where there is no RAM: early memory comes from"
+        " the top of lowmem.",
+        remedy="Leave mem= out, or give each bank: mem=SIZE@BASE mem=SIZE@BASE; or mend reg of the"
+        " memory node.",
+        example=board(),
+        options=("--append", "mem=512M"),
+    ),
+    Page(
+        "W-MEMORY-NODE",
+        "Linux passes a memory node over",
+        cause='Linux takes RAM from nodes with device_type = "memory" alone, whatever their names.',
+        cost="That RAM is lost.",
+        remedy='Add device_type = "memory"; or disable the node, if it is not meant.',
+        example=board("memory@80000000 { reg = <0x80000000 0x10000000>; };"),
+    ),
+    Page(
+        "W-MEMORY-OVERLAP",
+        "two banks of RAM overlap",
+        cause="Linux joins them. No board has the same address in two banks: an address or a size"
+        " is wrong, or reg was written with other cell counts than the root's.",
+        cost="Total RAM is not what the numbers add up to, and part of it may not be there.",
+        remedy="Mend reg of the memory nodes.",
+        example=board(memory="0x60000000 0x10000000 0x68000000 0x10000000"),
     ),
     Page(
         "W-BANK-UNALIGNED",
@@ -125,10 +176,11 @@ PAGES = (
     ),
     Page(
         "E-KERNEL-OUTSIDE",
-        "the kernel is not in the first region of memory",
-        cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
-        " takes the kernel to be, and clears all behind it.",
-        cost="The kernel dies before its console, without a word.",
+        "the kernel is not in memory",
+        cause="Linux does not check that it lies in memory itself. prepare_page_table() keeps the"
+        " mappings of the first region of memory, where it takes the kernel to be, and clears all"
+        " behind it; without any memory the first page table cannot be allocated.",
+        cost="The kernel dies before its console, mostly without a word.",
         remedy="Raise mem=, mend reg of the memory node, or move what cuts the region.",
         example=board(),
         options=("--append", "mem=8M"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootsim.check.pages.page import Page, board
+from bootsim.check.pages.page import Page, board, reserved
 
 PAGES = (
     Page(
@@ -27,10 +27,42 @@ PAGES = (
         options=("--dtb-addr", "0x61608000"),
     ),
     Page(
+        "I-PAYLOAD-MARGIN",
+        "how far what was loaded is from what would ruin it",
+        cause="Nothing between boot loader and Linux checks that they do not meet.",
+        cost="Nothing yet.",
+        remedy="None is needed.",
+        example=board(),
+        options=("--dtb-addr", "0x64000000"),
+    ),
+    Page(
+        "E-PAYLOAD-RESERVED",
+        "what was loaded lies in memory that the tree reserves for others",
+        cause="Linux reserves memory twice without a word, unless it is to be no-map.",
+        cost="Whoever the region is for writes into it: the kernel, or the tree, which Linux goes"
+        " on reading as long as it runs, changes under its hands.",
+        remedy="Load it elsewhere, or move the region.",
+        example=board(reserved("log@68000000 { reg = <0x68000000 0x100000>; };")),
+        options=("--dtb-addr", "0x68000000"),
+    ),
+    Page(
+        "E-DTB-ALIGN",
+        "the device tree is not at a multiple of 8",
+        cause="Linux takes a blob at another address for no tree at all (libfdt, fdt_check_header;"
+        " head.S wants a multiple of 4 before).",
+        cost="The kernel knows neither RAM nor devices: it dies before its console. Nothing else"
+        " can be checked.",
+        remedy="Load it at a multiple of 8: boot loaders take whole pages.",
+        example=board(),
+        options=("--dtb-addr", "0x64000004"),
+        messages=(r"Neither atags nor dtb found", r"invalid dtb and unrecognized"),
+    ),
+    Page(
         "E-INITRD-OVERLAP",
         "the initrd overlaps memory in use",
         cause="Linux reserves the initrd only if no byte of it is reserved already. What comes"
-        " before it are the tree and the kernel up to the end of its .bss.",
+        " before it are the tree and the kernel up to the end of its .bss. What the tree reserves"
+        " comes later: Linux then takes the initrd, and a no-map region is refused instead.",
         cost="No initrd: a system that has its root in it does not come up.",
         remedy="Load it at the first address that is free, in lowmem and above the kernel.",
         example=board(),
@@ -43,8 +75,8 @@ PAGES = (
         cause="The whole initrd must lie in one region of memory, as memblock has it then: what"
         " mem= cut off and, without HIGHMEM, what is above lowmem is not memory any more.",
         cost="No initrd: a system that has its root in it does not come up.",
-        remedy="Load it lower; or give the kernel HIGHMEM, another VMSPLIT, a smaller vmalloc=, a"
-        " larger mem=.",
+        remedy="Load it lower; or give the kernel another VMSPLIT, a smaller vmalloc=, a larger"
+        " mem=. HIGHMEM does not help: Linux reads an initrd through the linear map.",
         example=board(),
         options=("--initrd", "1M@0x6f000000", "--append", "mem=128M"),
         messages=(r"INITRD: \S+ is not a memory region",),
@@ -55,7 +87,7 @@ PAGES = (
         cause="Linux takes an initrd in highmem and then uses it by its linear-map address, where"
         " there is nothing.",
         cost="The kernel dies before its console, without a word.",
-        remedy="Load it in lowmem.",
+        remedy="Load it in lowmem; or give the kernel another VMSPLIT, or a smaller vmalloc=.",
         example=board(memory="0x60000000 0x40000000"),
         options=("--initrd", "1M@0x9f000000"),
     ),
