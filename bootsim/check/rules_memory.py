@@ -88,7 +88,10 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     edge = culprit.base - 1 if begins else culprit.end
     cut = next(iter(boot.nomap_in(edge, 1)), None)
     enough = total // 2 if cut is None else min(total // 2, _ROOM)
-    if room >= enough and "early_alloc" not in (boot.died or ""):
+    starved = boot.died is not None and "early_alloc" in boot.died
+    if boot.died is not None and not starved:
+        return  # of something else
+    if room >= enough and not starved:
         return
     what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
     if cut is not None:
@@ -112,7 +115,8 @@ def kernel_place(boot: Examined) -> Iterator[Finding]:
         return
     memory = boot.end.memory
     kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
-    if boot.died.startswith("prepare_page_table") and memory[0].flags & MemblockFlags.NOMAP:
+    first = memory[0].flags if memory else MemblockFlags.NONE
+    if boot.died.startswith("prepare_page_table") and first & MemblockFlags.NOMAP:
         yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
     elif not any(r.base <= kernel.base and kernel.end <= r.end for r in memory):
         now = ", ".join(span(r.base, r.size) for r in memory)
