@@ -74,12 +74,12 @@ def busy(boot: Examined) -> Iterator[Finding]:
         shared = sum(_shared(asked, holder) for holder in holders)
         lies = "lies there and shares" if len(holders) == 1 else "lie there and share"
         code, remedy = "E-RESERVED-BUSY", "Move one of the two, or make one region of both."
-        if "device tree" in owners:
-            code, tree = "E-DTB-IN-NOMAP", holders[owners.index("device tree")]
-            remedy = f"{safe_place(boot, TREE, tree.size)} In U-Boot: fdt_addr_r, fdt_high."
-        elif set(owners) & set(KERNEL):
+        if set(owners) & set(KERNEL):
             end = round_up(max(holder.end for holder in holders), PMD_SIZE)
             remedy = f"Move the region, to {end:#x} or above, or have the kernel put elsewhere."
+        elif "device tree" in owners:
+            code, tree = "E-DTB-IN-NOMAP", holders[owners.index("device tree")]
+            remedy = f"{safe_place(boot, TREE, tree.size)} In U-Boot: fdt_addr_r, fdt_high."
         elif owners == [MEMRESERVE]:
             remedy = "Leave that out of /memreserve/: the node alone keeps its memory from Linux."
         name = event.node.rsplit("/", 1)[-1]
@@ -106,7 +106,7 @@ def overlaps(boot: Examined) -> Iterator[Finding]:
         for n in range(max(len(finding.related), 1))
     }
     found = definitions(boot)
-    for one, other in _pairs(found):
+    for one, other in dict.fromkeys((*_pairs(found), *_told(boot, found))):
         if frozenset((one.area.what, other.area.what)) not in told:
             yield _overlap(boot, one, other)
     for area in boot.kernel.cma_areas:
@@ -125,6 +125,16 @@ def _pairs(found: Iterable[Definition]) -> Iterator[tuple[Definition, Definition
             yield widest, one
         if widest is None or one.area.end >= widest.area.end:
             widest = one
+
+
+def _told(boot: Examined, found: Iterable[Definition]) -> Iterator[tuple[Definition, Definition]]:
+    """The pairs that Linux tells of: neighbours in its table, sorted by address."""
+    named = {(one.area.what, one.area.base): one for one in found}
+    for refused in boot.refused("reserved-overlap"):
+        event = refused.event
+        pair = (named.get((event.node, event.base)), named.get((event.other, event.start)))
+        if event.size and pair[0] is not None and pair[1] is not None:
+            yield pair[0], pair[1]
 
 
 def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:

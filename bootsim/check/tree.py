@@ -17,7 +17,7 @@ from bootsim.devicetree.source import Places, read_source
 from bootsim.errors import BootsimError
 from bootsim.inputs import BLOB_MAX, read_content
 from bootsim.kernel.libfdt import FDT_MAGIC, Fdt
-from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.profile import Profile
 
 # Refusals of what wants free memory.
@@ -65,14 +65,26 @@ def booted(loaded: Loaded, payload: Payload) -> Examined | None:
     boot = examine(loaded.task, loaded.profile, loaded.loading)
     if payload.dtb_addr is not None or not any(boot.refused(*_WANT_ROOM)):
         return boot
-    behind = boot.kernel.pa_symbol("_end")
-    holes = boot.dump.holes(behind, boot.kernel.vars.arm_lowmem_limit, PAGE_SIZE)
-    place = next((hole for hole in holes if hole.size >= len(loaded.task.dtb)), None)
+    place = _behind_kernel(boot, len(loaded.task.dtb))
     if place is None:
         return boot
-    wishes = replace(loaded.task.wishes, dtb_addr=place.base)
+    wishes = replace(loaded.task.wishes, dtb_addr=place)
     other = examine(replace(loaded.task, wishes=wishes), loaded.profile, loaded.loading)
     return min(other, boot, key=lambda b: (len(b.refusals), b.tree_is_in_the_way))
+
+
+def _behind_kernel(boot: Examined, size: int) -> int | None:
+    """The first place for `size` bytes behind the kernel that nothing has, or should have."""
+    refused = sorted((r.event.base, r.event.size) for r in boot.refused("reserve"))
+    limit = boot.kernel.vars.arm_lowmem_limit
+    for hole in boot.dump.holes(boot.kernel.pa_symbol("_end"), limit, PAGE_SIZE):
+        at = hole.base
+        for base, length in refused:
+            if base < at + size and at < base + length:
+                at = round_up(base + length, PAGE_SIZE)
+        if at + size <= hole.end:
+            return at
+    return None
 
 
 def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Finding]:
