@@ -71,7 +71,7 @@ def busy(boot: Examined) -> Iterator[Finding]:
         asked = Area(event.node, event.base, event.size)
         holders = boot.holders(event.base, event.size, refused.number)
         owners = [holder.what for holder in holders]
-        shared = sum(_shared(asked, holder) for holder in holders)
+        shared = min(sum(_shared(asked, holder) for holder in holders), event.size)
         lies = "lies there and shares" if len(holders) == 1 else "lie there and share"
         code, remedy = "E-RESERVED-BUSY", "Move one of the two, or make one region of both."
         if set(owners) & set(KERNEL):
