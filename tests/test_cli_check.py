@@ -138,7 +138,50 @@ def test_a_baseline_silences_what_is_known_and_nothing_else(bootsim: Run, tmp_pa
     tree.write_text(text)
     status, out, _ = bootsim("check", tree, "--baseline", known)
     assert status == 1
-    assert "1 of the baseline have gone" in out
+    assert "1 of the baseline gone" in out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00",
+        b'{"version": 2, "findings": []}',
+        b'{"version": 1}',
+        b'{"version": 1, "findings": [3]}',
+        b'{"version": 1, "findings": [{"fingerprint": 3, "tree": "x"}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_file_that_is_no_baseline(bootsim: Run, tmp_path: Path, content: bytes) -> None:
+    known = tmp_path / "known.json"
+    known.write_bytes(content)
+    status, _, err = bootsim("check", GOOD, "--baseline", known)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert err.startswith(f"bootsim: error: {known}: ")
+    assert len(err) < 200 + len(str(known))
+
+
+def test_only_what_was_checked_can_have_gone(bootsim: Run, tmp_path: Path) -> None:
+    known = tmp_path / "known.json"
+    bootsim("check", BAD, WARNS, "--write-baseline", known)
+    _, out, _ = bootsim("check", BAD, "--baseline", known)
+    assert "1 known" in out
+    assert "gone" not in out
+    bootsim("check", GOOD, "--write-baseline", known)
+    assert json.loads(known.read_text()) == {"version": 1, "findings": []}
+
+
+@pytest.mark.parametrize("option", ["-o", "--write-baseline"])
+def test_where_nothing_can_be_written(bootsim: Run, tmp_path: Path, option: str) -> None:
+    for target, why in ((tmp_path / "no" / "x", "No such file"), (tmp_path, "Is a directory")):
+        status, out, err = bootsim("check", BAD, option, target)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"bootsim: error: {target}: {why}")
 
 
 def test_json(bootsim: Run) -> None:
@@ -180,10 +223,41 @@ def test_sarif(bootsim: Run, tmp_path: Path) -> None:
     assert place["region"]["startLine"] > 2
     assert (second["ruleId"], second["level"]) == ("W-RESERVED-OVERLAP", "warning")
     assert "a%20b.dtb" in second["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert "region" not in second["locations"][0]["physicalLocation"]
+    assert second["locations"][0]["physicalLocation"]["region"]["startLine"] == 1
     invocation = run["invocations"][0]
     assert invocation["executionSuccessful"] is False
     assert "none.dtb" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_sarif_for_code_scanning(
+    bootsim: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What GitHub asks for beyond the standard: docs, "SARIF support for code scanning"."""
+    monkeypatch.chdir(tmp_path)
+    tree = tmp_path / "boards" / "a.dts"
+    tree.parent.mkdir()
+
+    def hashes(text: str) -> list[str]:
+        tree.write_text(text)
+        _, out, _ = bootsim("check", tree, "--format", "sarif")
+        run = json.loads(out)["runs"][0]
+        for result in run["results"]:
+            location = result["locations"][0]["physicalLocation"]
+            assert location["artifactLocation"] == {"uri": "boards/a.dts", "uriBaseId": "SRCROOT"}
+            assert location["region"]["startLine"] > 0
+        assert run["originalUriBaseIds"]["SRCROOT"]["uri"] == f"{tmp_path.as_uri()}/"
+        for rule in run["tool"]["driver"]["rules"]:
+            assert len(rule["fullDescription"]["text"]) <= 1024
+            assert rule["help"]["markdown"]
+            assert rule["properties"]["precision"] in ("very-high", "high", "medium", "low")
+        return [
+            result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]
+        ]
+
+    text = BAD.read_text()
+    assert len(hashes(text)) == 1
+    assert hashes(text) == hashes("\n\n\n" + text)
+    assert hashes(text) != hashes(text.replace("b@6a080000 {", "c@6a080000 {"))
 
 
 def check_sarif(log: dict[str, Any]) -> None:
@@ -299,8 +373,8 @@ def test_a_message_with_the_numbers_of_the_tree(bootsim: Run) -> None:
     assert status == 0
     words = " ".join(out.split())
     assert "with cma=240M" in words
-    assert "the largest free piece below 0x70000000 is [0x68800000-0x6fffffff] (120 MiB)" in words
-    assert "cma=120M" in words
+    assert "the largest free piece below 0x70000000 is [0x61800000-0x6fffffff] (232 MiB)" in words
+    assert "cma=224M" in words
     assert "E-CMA-FAILED" in words
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from bootsim.check.findings import Finding
+from bootsim.check.findings import Finding, stem_of
 from bootsim.errors import BootsimError
 from bootsim.inputs import read_content
 
@@ -18,20 +18,32 @@ _FILE_MAX = 64 << 20
 class Baseline:
     """Known findings. Each silences one of the same fingerprint, not all that may come."""
 
-    def __init__(self, known: Iterable[str] = ()) -> None:
-        self._left = Counter(known)
+    def __init__(self, known: Iterable[tuple[str, str]] = ()) -> None:
+        """`known` are pairs of a fingerprint and the tree that it is of."""
+        known = list(known)
+        self._left = Counter(fingerprint for fingerprint, _ in known)
+        self._trees = {fingerprint: stem_of(tree) for fingerprint, tree in known}
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
         """The baseline in file `path`; raises BootsimError for what is none."""
         content = read_content(path, _FILE_MAX)
+        wrong = f"{path}: not a baseline of bootsim check"
         try:
             data = json.loads(content)
-            if data["version"] != _VERSION:
-                raise BootsimError(f"{path}: baseline version {data['version']!r}: expected 1")
-            return cls(str(entry["fingerprint"]) for entry in data["findings"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise BootsimError(f"{path}: not a baseline of bootsim check: {error!r}") from error
+        except json.JSONDecodeError as error:
+            raise BootsimError(f"{wrong}: line {error.lineno}: {error.msg}") from error
+        except (ValueError, RecursionError) as error:
+            raise BootsimError(f"{wrong}: it is not JSON") from error
+        if not isinstance(data, dict) or "version" not in data:
+            raise BootsimError(f"{wrong}: it has no version")
+        if data["version"] != _VERSION:
+            version = json.dumps(data["version"])[:40]
+            raise BootsimError(f"{path}: baseline version {version}: expected {_VERSION}")
+        entries = data.get("findings")
+        if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+            raise BootsimError(f"{wrong}: findings is no list of fingerprints and trees")
+        return cls((entry["fingerprint"], entry["tree"]) for entry in entries)
 
     def takes(self, finding: Finding) -> bool:
         """Whether `finding` is known; it is crossed off then."""
@@ -40,10 +52,17 @@ class Baseline:
         self._left[finding.fingerprint] -= 1
         return True
 
-    @property
-    def gone(self) -> int:
-        """How many known findings have not come up: the baseline can be written anew."""
-        return sum(self._left.values())
+    def gone(self, trees: Iterable[str]) -> int:
+        """How many known findings of `trees`, which were checked, have not come up: the baseline
+        can be written anew."""
+        stems = set(map(stem_of, trees))
+        return sum(count for name, count in self._left.items() if self._trees.get(name) in stems)
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(name), str) for name in ("fingerprint", "tree")
+    )
 
 
 def write_baseline(path: Path, findings: Iterable[Finding]) -> int:
@@ -55,8 +74,8 @@ def write_baseline(path: Path, findings: Iterable[Finding]) -> int:
         )
         for f in findings
     ]
-    lines = ",\n".join(f"    {entry}" for entry in entries)
-    text = f'{{\n  "version": {_VERSION},\n  "findings": [\n{lines}\n  ]\n}}\n'
+    lines = ",".join(f"\n    {entry}" for entry in entries)
+    text = f'{{\n  "version": {_VERSION},\n  "findings": [{lines}\n  ]\n}}\n'
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bootsim.batch import Task, prepare
 from bootsim.check.findings import Area
 from bootsim.check.loading import NOTHING, Loading
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.fdt import reg_entries
-from bootsim.kernel.kernel import Kernel
+from bootsim.kernel.kernel import CmaArea, Kernel
+from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.memory import round_up
+from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.kernel.profile import Profile
 from bootsim.machine.memory import Range
-from bootsim.trace import BootStopped, Event, MemblockRange, Refusal, Stage, Use
+from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refusal, Stage, Use
+
+# Where the linear map is begun, in Examined.tables: the second adjust_lowmem_bounds() has been.
+MAPPING = "map_lowmem"
+_SHOWN = 4  # names in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,29 @@ class Tables:
             if at < stop:
                 yield Range(at, stop - at)
 
-    def largest_hole(self, start: int, end: int, align: int) -> Range:
-        """The most that is free in [start, end) in one piece whose base and size are multiples of
-        `align`; empty where there is none."""
-        best = Range(0, 0)
+    def holes(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Iterator[Range]:
+        """What is free in [start, end): pieces that begin at a multiple of `align`, a power of two,
+        and are a multiple of `unit` long."""
         for hole in self.free(start, end):
             base = round_up(hole.base, align)
-            size = (hole.end - base) // align * align
-            if size > best.size:
-                best = Range(base, size)
-        return best
+            if base + unit <= hole.end:
+                yield Range(base, (hole.end - base) // unit * unit)
+
+    def largest_hole(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Range:
+        """The largest of holes(), the first of equals; empty where there is none."""
+        holes = self.holes(start, end, align, unit)
+        return max(holes, key=lambda hole: hole.size, default=Range(0, 0))
+
+    def without(self, base: int, size: int) -> Tables:
+        """The same with nothing reserved in [base, base + size)."""
+        end, left = base + size, []
+        for taken in self.reserved:
+            if taken.base < min(taken.end, base):
+                left.append(taken._replace(size=min(taken.end, base) - taken.base))
+            if max(taken.base, end) < taken.end:
+                at = max(taken.base, end)
+                left.append(taken._replace(base=at, size=taken.end - at))
+        return replace(self, reserved=tuple(left))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +183,53 @@ class Examined:
                     return path
         return nodes[0].path if nodes else ""
 
+    @property
+    def tree_is_in_the_way(self) -> bool:
+        """Whether a range that something was to have has the device tree in it."""
+        asked = (r.event for r in self.refused("cma-busy", "crashkernel") if r.event.base)
+        return any(
+            area.what == "device tree" for e in asked for area in self.holders(e.base, e.size)
+        )
+
+    def node_of(self, area: CmaArea) -> FdtNode | None:
+        """The node that a CMA area is of, None for that of the command line or of the kernel."""
+        regions = (region for region in self.kernel.fdt.reserved_mem if region.size)
+        return next((region.node for region in regions if region.base == area.base), None)
+
+    def node(self, path: str) -> FdtNode | None:
+        """The node at `path` of the tree that the kernel read."""
+        return self.kernel.fdt.tree.root.find(path) if self.kernel.fdt.tree is not None else None
+
+    def outside(self, base: int, size: int) -> int:
+        """How many bytes of [base, base + size) are no RAM that the kernel knows."""
+        tables = self.tables.get("parse_early_param") or self.end
+        inside = (min(r.end, base + size) - max(r.base, base) for r in tables.memory)
+        return size - sum(length for length in inside if length > 0)
+
+    def nomap_in(self, base: int, size: int) -> list[Area]:
+        """The nodes that have made parts of [base, base + size) no-map."""
+        return [area for area in self.nomap if area.base < base + size and base < area.end]
+
+    def takers(self, ranges: list[Range], before: int) -> str:
+        """In words: what has been taken in `ranges` up to event number `before`: what the tree and
+        the boot loader put there, then what Linux did, largest first."""
+        named = {"kernel image", "initrd", "device tree", MEMRESERVE}
+        named |= {region.node.path for region in self.kernel.fdt.reserved_mem}
+        areas: dict[Area, None] = {}
+        for part in ranges:
+            areas |= dict.fromkeys(self.holders(part.base, part.size, before))
+            areas |= dict.fromkeys(self.nomap_in(part.base, part.size))
+        largest = sorted(areas, key=lambda area: (area.what not in named, -area.size))
+        more = f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else ""
+        names = ", ".join(map(str, largest[:_SHOWN]))
+        return f"Taken there: {names}{more}." if names else ""
+
+    def uses(self, *what: str) -> Iterator[Use]:
+        """The memory that the kernel calls by one of these names, without any by whatever name."""
+        for event in self.kernel.trace:
+            if isinstance(event, Use) and (not what or event.what in what):
+                yield event
+
     def use(self, what: str) -> Area | None:
         """The memory that the kernel calls `what`, None if it has named none so."""
         for event in self.kernel.trace:
@@ -183,6 +249,8 @@ def examine(task: Task, profile: Profile, loading: Loading = NOTHING) -> Examine
             examined.refusals.append(Refused(event, len(trace) - 1, _tables(kernel)))
         elif isinstance(event, Stage):
             examined.tables[event.name] = _tables(kernel)
+        elif isinstance(event, CreateMapping):
+            examined.tables.setdefault(MAPPING, _tables(kernel))
 
     trace.sinks.append(watch)
     try:

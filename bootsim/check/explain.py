@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from bootsim.check.examine import Examined, examine
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding
 from bootsim.check.messages import MESSAGES
 from bootsim.check.pages import PAGES, Page
 from bootsim.check.payload import Payload, load
-from bootsim.check.tree import Report, check_tree
+from bootsim.check.tree import Report, booted, check_tree
 from bootsim.errors import BootsimError
 from bootsim.inputs import read_tree_file
 from bootsim.kernel.profile import Profile
@@ -116,10 +116,7 @@ def _check(tree: str, payload: Payload, profile: Profile) -> _Checked:
     if report.error is not None:
         raise BootsimError(report.error)
     loaded = load(tree, read_tree_file(tree).dtb, payload, profile)
-    boot = None
-    if loaded.task is not None:
-        boot = examine(loaded.task, loaded.profile, loaded.loading)
-    return _Checked(report, boot)
+    return _Checked(report, booted(loaded, payload))
 
 
 def _of(report: Report, codes: set[str], line: str) -> tuple[Finding, ...]:

@@ -85,9 +85,8 @@ class Finding:
 
         Made of the code, the tree's file name without directory and suffix, and the nodes.
         """
-        stem = self.tree.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
         owners = sorted({area.what for area in self.areas if not self.related})
-        parts = (self.code, stem, self.node, self.prop, *self.related, *owners)
+        parts = (self.code, stem_of(self.tree), self.node, self.prop, *self.related, *owners)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def as_data(self) -> dict[str, Any]:
@@ -112,6 +111,11 @@ class Finding:
         }
 
 
+def stem_of(tree: str) -> str:
+    """A tree's file name without directory and suffix."""
+    return tree.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
 def severity_of(code: str) -> Severity:
     """How bad findings of `code` are."""
     return _LETTERS[code[0]]
@@ -120,3 +124,10 @@ def severity_of(code: str) -> Severity:
 def span(base: int, size: int) -> str:
     """A range of addresses as Linux prints them, and its size."""
     return f"{Range(base, max(size, 1))} ({size_text(size)})"
+
+
+def number(value: int) -> str:
+    """A number of bytes that may be none that was meant: as a power of two where it is one."""
+    if value < 1 << 40:
+        return f"{value:#x}"
+    return f"2^{value.bit_length() - 1}" if not value & (value - 1) else f"{value:#x}"

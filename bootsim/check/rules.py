@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from bootsim.check import (
+    rules_cells,
     rules_cma,
+    rules_crash,
+    rules_devices,
     rules_initrd,
     rules_kernel,
     rules_limit,
     rules_lowmem,
     rules_memory,
+    rules_overlap,
     rules_payload,
+    rules_pools,
     rules_reserved,
+    rules_sections,
 )
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, Severity
@@ -21,6 +27,7 @@ from bootsim.check.findings import Finding, Severity
 Rule = Callable[[Examined], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
+    rules_cells.cell_count,
     rules_payload.overwritten,
     rules_payload.margins,
     rules_payload.in_reserved,
@@ -32,20 +39,26 @@ RULES: tuple[Rule, ...] = (
     rules_memory.unaligned_bank,
     rules_kernel.kernel_place,
     rules_kernel.kernel_edge,
+    rules_sections.split_section,
     rules_initrd.initrd,
-    rules_reserved.failed,
-    rules_reserved.overlaps,
+    rules_reserved.unreadable,
+    rules_overlap.busy,
+    rules_overlap.overlaps,
     rules_reserved.not_memory,
     rules_reserved.tables_full,
-    rules_reserved.mapped_ram,
-    rules_cma.no_room,
+    rules_devices.mapped_ram,
     rules_cma.failed,
     rules_cma.straddles,
-    rules_cma.pools,
-    rules_cma.crash_kernel,
+    rules_pools.no_room,
+    rules_pools.pools,
+    rules_crash.crash_kernel,
 )
+# What says itself that the kernel dies, and why.
 _FATAL = frozenset(
-    {"E-NOMAP-START", "E-NOMAP-SPLIT", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"}
+    {
+        *("E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"),
+        *("E-SECTION-SPLIT", "E-MEMBLOCK-FULL"),
+    }
 )
 # What only follows where the kernel has no memory to live in.
 _FOLLOWS = frozenset({"E-CMA-FAILED", "W-MEM-CUTS", "I-CMA-HIGHMEM"})

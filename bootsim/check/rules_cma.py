@@ -1,206 +1,242 @@
-"""Memory that is wanted in one piece: CMA, pools, the crash kernel."""
+"""CMA: areas that Linux cannot make, or makes where they are of little use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
-from bootsim.check.examine import Examined, Refused
+from bootsim.check.examine import Examined, Refused, Tables
 from bootsim.check.findings import Area, Finding, span
+from bootsim.check.holes import cells_of, largest_cma, lowmem, most, nearest_cma
 from bootsim.kernel.cma import cma_min_alignment
+from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import round_down, round_up
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
+from bootsim.trace import MemblockFailure
 
 _U32 = 0xFFFFFFFF
 
 
 def failed(boot: Examined) -> Iterator[Finding]:
     """E-CMA-FAILED, E-CMA-ALIGNMENT, E-CMA-STRADDLES: areas that Linux cannot make."""
-    align = cma_min_alignment(boot.kernel)
+    full = next(
+        (n for n, e in enumerate(boot.kernel.trace) if isinstance(e, MemblockFailure)), None
+    )
     for refused in boot.refused("cma-no-room", "cma-busy", "cma-limit", "cma-slots"):
-        event = refused.event
-        yield Finding(
-            "E-CMA-FAILED",
-            f"no CMA area: {_why(boot, refused)}",
-            cost=f"Drivers get no DMA memory in pieces larger than {size_text(align // 2)}.",
-            remedy=_smaller(refused, align),
-            areas=(Area("asked for", event.base, event.size),),
-            log=boot.log("cma: "),
-        )
+        if full is not None and full < refused.number:
+            continue  # memblock itself has no room: E-MEMBLOCK-FULL
+        yield _size_off(boot) or _failed(boot, refused)
     for refused in boot.refused("cma-alignment"):
-        event = refused.event
-        base, size = round_up(event.base, align), round_up(event.size, align)
-        yield Finding(
-            "E-CMA-ALIGNMENT",
-            f"the CMA area {span(event.base, event.size)} must begin and end at multiples of"
-            f" {size_text(align)} ({align:#x})",
-            cost="There is no such area."
-            + (" Its memory goes back to Linux." if event.node else ""),
-            remedy=f"{round_down(event.base, align):#x} or {base:#x}, and {size:#x} bytes.",
-            node=event.node,
-            prop="reg" if event.node else "",
-            areas=(Area(event.node or "cma=", event.base, event.size),),
-            log=boot.log("incorrect alignment", "compatible matching fail")
-            if event.node
-            else boot.log("must be aligned", "cma: Failed"),
-        )
+        yield _alignment(boot, refused)
     for refused in boot.refused("cma-straddles"):
         event = refused.event
-        yield _straddles(boot, Area("cma=", event.base, event.size), event.start)
+        yield _straddles(boot, Area("cma=", event.base, event.size), event.start, None)
+    for refused in boot.refused("beyond-32-bits"):
+        event = refused.event
+        if event.other == "cma=" and boot.kernel.cma_default_area is None:
+            yield Finding(
+                "E-CMA-FAILED",
+                f"no CMA area: cma= asks for {span(event.base, event.size)}; Linux keeps 32 bits of"
+                f" each number, and {size_text(event.size & _U32)} of the size",
+                cause="Physical addresses have 32 bits without LPAE.",
+                remedy=_cmdline(boot, boot.dump, event.size),
+            )
 
 
-def _why(boot: Examined, refused: Refused) -> str:
+def _failed(boot: Examined, refused: Refused) -> Finding:
     event = refused.event
     if event.what == "cma-slots":
-        return f"all {boot.kernel.profile.config.max_cma_areas} are taken"
-    if event.what == "cma-busy":
-        names = boot.holders(event.base, event.size, refused.number)
-        return f"{span(event.base, event.size)} is taken: {', '.join(map(str, names))}"
-    end = event.end or _U32
-    if event.what == "cma-limit":
-        return f"{span(event.base, event.size)} passes the end of memory or of its limit, {end:#x}"
-    hole = refused.tables.largest_hole(event.base, end, event.align)
-    return (
-        f"{size_text(event.size)} are asked for, and the largest free piece below {end:#x} is"
-        f" {span(*hole) if hole.size else 'none'}, in multiples of {size_text(event.align)}"
+        return Finding(
+            "E-CMA-FAILED",
+            f"no default CMA area: all {boot.kernel.profile.config.max_cma_areas} that there can be"
+            " are taken",
+            cause="The pools of the tree come first (CONFIG_CMA_AREAS).",
+            remedy="Fewer reusable pools, or mark one of them linux,cma-default.",
+            log=boot.log("cma: Not enough slots"),
+        )
+    cause, holders = "", boot.holders(event.base, event.size, refused.number)
+    if event.what == "cma-no-room":
+        end = event.end or _U32
+        ranges = [Range(event.base, end - event.base)]
+        hole = largest_cma(boot, refused.tables, ranges)
+        among = f" from {event.base:#x} to {end:#x}" if event.base else f" below {end:#x}"
+        why = (
+            f"{size_text(event.size)} are asked for, and the largest free piece{among} is"
+            f" {span(*hole) if hole.size else 'none'}, in multiples of {size_text(event.align)}"
+        )
+        cause = boot.takers(ranges, refused.number)
+    else:
+        asked = span(event.base, event.size)
+        ram = boot.end.memory[-1].end if boot.end.memory else 0
+        if event.what == "cma-busy":
+            cause = "With @BASE, just that memory must be free."
+            why = f"{asked} is taken: {', '.join(map(str, holders))}"
+        elif event.base + event.size > ram:
+            why = f"{asked} passes the end of RAM, {ram:#x}"
+        else:
+            why = f"{asked} passes the limit, {round_down(event.end, event.align):#x}"
+    return Finding(
+        "E-CMA-FAILED",
+        f"no CMA area: {why}",
+        cause=cause,
+        cost=f"Drivers get no DMA memory in pieces larger than {size_text(event.align // 2)}.",
+        remedy=_cmdline(boot, refused.tables, event.size),
+        areas=(Area("cma=", event.base, event.size),),
+        log=boot.log("cma: "),
     )
 
 
-def _smaller(refused: Refused, align: int) -> str:
-    hole = refused.tables.largest_hole(0, _U32, align)
-    if not hole.size:
-        return "Nothing is free in one piece: reserve less in the tree."
-    return f"At most {size_text(hole.size)}: cma={hole.size >> 20}M; or move what cuts memory up."
+def _size_off(boot: Examined) -> Finding | None:
+    """E-CMA-ALIGNMENT for a cma=SIZE@BASE that is no multiple: rounded up it passes its own end."""
+    align = cma_min_alignment(boot.kernel)
+    size, base, limit = boot.kernel.cma_cmdline or (0, 0, 0)
+    if not base or base + size != limit or not size % align or base % align:
+        return None
+    rounded = round_up(size, align)
+    return Finding(
+        "E-CMA-ALIGNMENT",
+        f"cma= gives the CMA area {span(base, size)}: its size must be a multiple of"
+        f" {size_text(align)} ({align:#x})",
+        cause=f"Linux rounds the size up to {size_text(rounded)}, which passes the end that"
+        f" SIZE@BASE sets, {limit:#x}.",
+        cost="There is no such area.",
+        remedy=_cmdline(boot, boot.dump, rounded, base),
+        areas=(Area("cma=", base, size),),
+        log=boot.log("exceeds limit", "cma: Failed"),
+    )
+
+
+def _alignment(boot: Examined, refused: Refused) -> Finding:
+    event, align = refused.event, cma_min_alignment(boot.kernel)
+    node, size = boot.node(event.node) if event.node else None, round_up(event.size, align)
+    cells = cells_of(boot)
+    prop = ""
+    if node is None:
+        remedy = _cmdline(boot, refused.tables, size, event.base)
+    elif "reg" in node.props:
+        prop = "reg"
+        free = refused.tables.without(event.base, event.size)
+        place = nearest_cma(boot, free, event.base, size)
+        remedy = (
+            f"reg = {cells.write([Range(place, size)])}; which is free."
+            if place is not None
+            else f"Round base and size of reg to {align:#x}; nowhere are {size_text(size)} free."
+        )
+    else:
+        prop, remedy = "size", f"size = {cells.write_size(size)};"
+    return Finding(
+        "E-CMA-ALIGNMENT",
+        f"the CMA area {span(event.base, event.size)} must begin and end at multiples of"
+        f" {size_text(align)} ({align:#x})",
+        cost="There is no such area." + (" Its memory goes back to Linux." if event.node else ""),
+        remedy=remedy,
+        node=event.node,
+        prop=prop,
+        areas=(Area(event.node or "cma=", event.base, event.size),),
+        log=boot.log("incorrect alignment", f"node {node.name} compatible matching fail")
+        if node is not None
+        else boot.log("must be aligned", "cma: Failed"),
+    )
 
 
 def straddles(boot: Examined) -> Iterator[Finding]:
-    """E-CMA-STRADDLES, W-CMA-HIGHMEM, I-CMA-HIGHMEM: areas that the linear map has not."""
+    """E-CMA-STRADDLES, W-CMA-HIGHMEM, I-CMA-HIGHMEM, E-POOL-NOT-RAM: areas not in lowmem."""
     limit = boot.kernel.vars.arm_lowmem_limit
-    nodes = {region.base: region.node for region in boot.kernel.fdt.reserved_mem if region.size}
     for area in boot.kernel.cma_areas:
-        node = nodes.get(area.base)
+        node = boot.node_of(area)
         what = Area(node.path if node else "the default area", area.base, area.size)
-        if area.base < limit < what.end:
-            yield _straddles(boot, what, limit)
+        outside = boot.outside(area.base, area.size)
+        if outside:
+            if node is None:  # of a node's E-POOL-NOT-RAM tells
+                yield _not_ram(boot, what, outside)
+        elif area.base < limit < what.end:
+            yield _straddles(boot, what, limit, node)
         elif area.base >= limit:
+            fixed = node is None and (boot.kernel.cma_cmdline or (0, 0, 0))[1] == area.base
             yield Finding(
                 "W-CMA-HIGHMEM" if node else "I-CMA-HIGHMEM",
                 f"{what} lies in highmem, which begins at {limit:#010x}",
-                remedy=_below(boot, area.size, limit, in_tree=node is not None),
+                cause="The tree has it there."
+                if node is not None and "reg" in node.props
+                else "cma= has it there."
+                if fixed
+                else "",
+                remedy=_below(boot, what, limit, node),
                 node=node.path if node else "",
+                prop=_prop(node),
                 areas=(what,),
             )
 
 
-def _straddles(boot: Examined, what: Area, limit: int) -> Finding:
-    node = what.what if what.what.startswith("/") else ""
+def _straddles(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> Finding:
     return Finding(
         "E-CMA-STRADDLES",
         f"{what} lies across the end of lowmem, {limit:#010x}",
         cause="All pages of a CMA area must be in one zone."
         + (" For a node of the tree Linux finds that out too late to move it." if node else ""),
-        cost="The area is reserved, and cannot be activated: nobody gets its memory."
+        cost="It cannot be activated: its devices get none of it. Its memory goes back to Linux,"
+        " which older kernels do not do."
         if node
         else "There is no such area.",
-        remedy=_below(boot, what.size, limit, in_tree=bool(node)),
-        node=node,
+        remedy=_below(boot, what, limit, node),
+        node=node.path if node else "",
+        prop=_prop(node),
         areas=(what,),
         log=() if node else boot.log("low/high memory boundary", "cma: Failed"),
     )
 
 
-def _below(boot: Examined, size: int, limit: int, *, in_tree: bool) -> str:
-    start = boot.kernel.phys_offset
-    if in_tree:
-        cells = boot.kernel.vars
-        numbers = " ".join(
-            f"{number >> 32 * shift & _U32:#x}"
-            for number, count in (
-                (start, cells.dt_root_addr_cells),
-                (limit - start, cells.dt_root_size_cells),
-            )
-            for shift in reversed(range(min(count, 2)))
-        )
-        return f"Keep it in lowmem: alloc-ranges = <{numbers}>; or a reg below {limit:#x}."
-    align = cma_min_alignment(boot.kernel)
-    hole = boot.dump.largest_hole(start, limit, align)
-    if hole.size < size:
+def _not_ram(boot: Examined, what: Area, outside: int) -> Finding:
+    memory = ", ".join(span(r.base, r.size) for r in boot.end.memory)
+    return Finding(
+        "E-POOL-NOT-RAM",
+        f"{what}: {size_text(outside)} of it lie outside of RAM; RAM is {memory}",
+        cause="With @BASE, cma= reserves without asking whether there is memory.",
+        cost="The area hands out pages that are not there.",
+        remedy=_cmdline(boot, boot.dump, what.size),
+        areas=(what,),
+    )
+
+
+def _prop(node: FdtNode | None) -> str:
+    """What of a pool's node says where it is."""
+    props = node.props if node is not None else {}
+    return next((prop for prop in ("reg", "alloc-ranges", "size") if prop in props), "")
+
+
+def _below(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> str:
+    """How to keep an area in lowmem, which ends at `limit`."""
+    low, tables = lowmem(boot), boot.dump.without(what.base, what.size)
+    hole = largest_cma(boot, tables, [low])
+    if node is None and hole.size >= what.size:
+        return f"cma={what.size >> 20}M@{hole.base:#x}-{limit:#x} keeps it in lowmem."
+    if node is None or not hole.size:
         return f"Lowmem has no room for it: the largest piece is {span(*hole)}."
-    return f"cma={size >> 20}M@{hole.base:#x}-{limit:#x} keeps it in lowmem."
-
-
-def no_room(boot: Examined) -> Iterator[Finding]:
-    """E-RESERVED-NO-ROOM: nodes with size that find no place."""
-    for path, group in groupby(boot.refused("no-room"), key=lambda refused: refused.event.node):
-        tried = list(group)
-        event = tried[0].event
-        holes = [r.tables.largest_hole(r.event.start, r.event.end, r.event.align) for r in tried]
-        ranges = ", ".join(str(Range(r.event.start, r.event.end - r.event.start)) for r in tried)
-        best = max(holes, key=lambda hole: hole.size)
-        yield Finding(
-            "E-RESERVED-NO-ROOM",
-            f"no room for {size_text(event.size)} aligned to {size_text(event.align)} in {ranges}:"
-            f" the largest free piece there is {span(*best) if best.size else 'none'}",
-            cause="Regions without reg are placed when the kernel, the initrd and all regions with"
-            " reg have theirs; a reusable pool is aligned to"
-            f" {size_text(cma_min_alignment(boot.kernel))} at least.",
-            remedy=f"At most {size_text(best.size)} there, or wider alloc-ranges."
-            if best.size
-            else "Other alloc-ranges: nothing of these is free memory.",
-            node=path,
-            prop="alloc-ranges" if event.start or event.end != _U32 else "size",
-            log=boot.log(f"'{path.rsplit('/', 1)[-1]}'"),
+    cells = cells_of(boot)
+    ranges = f"alloc-ranges = {cells.write([low])};"
+    size, less = what.size, ""
+    if hole.size < size:
+        size, less = hole.size, f"Lowmem has room for {size_text(hole.size)} at most: "
+    if "reg" not in node.props:
+        return (
+            f"{less}size = {cells.write_size(size)}; {ranges} keeps it in lowmem."
+            if less
+            else f"{ranges} keeps it in lowmem."
         )
+    place = round_down(hole.end - size, cma_min_alignment(boot.kernel))
+    return (
+        f"{less}reg = {cells.write([Range(place, size)])}; is free, and in lowmem. Or, in place of"
+        f" reg, size = {cells.write_size(size)}; {ranges}"
+    )
 
 
-def pools(boot: Examined) -> Iterator[Finding]:
-    """W-POOL-REFUSED: pools that no handler takes."""
-    aligned = {refused.event.node for refused in boot.refused("cma-alignment")}
-    for refused in boot.refused("pool"):
-        event = refused.event
-        if event.node in aligned:
-            continue
-        region = next(r for r in boot.kernel.fdt.reserved_mem if r.node.path == event.node)
-        props, name = region.node.props, region.node.name
-        if "linux,cma-default" in props and boot.kernel.cma_cmdline is not None:
-            why = "cma= on the command line takes the place of a pool marked linux,cma-default"
-        elif "reusable" in props and "no-map" in props:
-            why = "reusable and no-map contradict each other"
-        elif "reusable" not in props and "no-map" not in props:
-            why = "a shared-dma-pool needs reusable or no-map"
-        else:
-            why = f"all {boot.kernel.profile.config.max_cma_areas} CMA areas are taken"
-        yield Finding(
-            "W-POOL-REFUSED",
-            f"the pool {span(event.base, event.size)} is given back to Linux: {why}",
-            remedy="Say in the node which of the two it is.",
-            node=event.node,
-            areas=(Area(event.node, event.base, event.size),),
-            log=boot.log(
-                *(f"node {name} compatible matching fail", f"bypass {name} node"),
-                *("without no-map are not yet", "unable to setup CMA"),
-            ),
-        )
-
-
-def crash_kernel(boot: Examined) -> Iterator[Finding]:
-    """E-CRASHKERNEL: no hole for crashkernel=."""
-    for refused in boot.refused("crashkernel"):
-        event = refused.event
-        hole = refused.tables.largest_hole(event.start, event.end, event.align)
-        exact = refused.tables.largest_hole(0, event.end, 1 << 20)
-        yield Finding(
-            "E-CRASHKERNEL",
-            f"no {size_text(event.size)} for the crash kernel between {event.start:#x} and"
-            f" {event.end:#x}, aligned to {size_text(event.align)}",
-            cause="Without @base, Linux takes a piece of lowmem that begins at a multiple of"
-            " 128 MiB; by then most of what Linux needs has been reserved."
-            if not event.base
-            else "With @base, just that memory must be free.",
-            remedy=f"crashkernel={min(event.size, exact.size) >> 20}M@{exact.base:#x} is free."
-            if exact.size
-            else "Reserve less.",
-            areas=(Area("largest free piece", hole.base, hole.size),) if hole.size else (),
-            log=boot.log("crashkernel"),
-        )
+def _cmdline(boot: Examined, tables: Tables, size: int, base: int | None = None) -> str:
+    """A cma= that Linux can meet: of `size` bytes, near `base`, or as large as can be."""
+    hole, size = largest_cma(boot, tables), round_up(size, cma_min_alignment(boot.kernel))
+    if not hole.size:
+        return "Nothing is free in one piece: reserve less in the tree."
+    if hole.size < size:
+        fits = most(boot, tables, hole, cma_min_alignment(boot.kernel))
+        return f"At most {size_text(fits)}: cma={fits >> 20}M; or move what is between."
+    place = hole.base if base is None else nearest_cma(boot, tables, base, size)
+    return f"cma={size >> 20}M@{place:#x}, which is free; or cma={size >> 20}M, anywhere."

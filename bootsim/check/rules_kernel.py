@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined
@@ -10,25 +9,21 @@ from bootsim.check.findings import Area, Finding, span
 from bootsim.check.rules_memory import mem_parameter_node, mib_from_start
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.memory import PMD_SIZE, round_down, round_up
+from bootsim.kernel.memory import PMD_SIZE, round_up
 from bootsim.numbers import size_text
 
 
 def kernel_place(boot: Examined) -> Iterator[Finding]:
-    """E-NOMAP-START, E-KERNEL-OUTSIDE, E-NOMAP-SPLIT: what paging_init() dies of."""
+    """E-NOMAP-START, E-KERNEL-OUTSIDE: the kernel is not where it takes itself to be."""
     if boot.died is None:
         return
     memory = boot.end.memory
     kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
-    if boot.died.startswith("prepare_page_table") and memory[0].flags & MemblockFlags.NOMAP:
+    unmapped = boot.died.startswith("prepare_page_table")
+    if unmapped and memory and memory[0].flags & MemblockFlags.NOMAP:
         yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
-    elif boot.died.startswith("prepare_page_table") or not any(
-        r.base <= kernel.base and kernel.end <= r.end for r in memory
-    ):
+    elif unmapped or not any(r.base <= kernel.base and kernel.end <= r.end for r in memory):
         yield _kernel_outside(boot, kernel, memory)
-    elif section := re.match(r"BUG: a section maps (0x[0-9a-f]+)", boot.died):
-        virt = int(section[1], 16)
-        yield _split(boot, virt - boot.kernel.profile.layout.page_offset + boot.kernel.phys_offset)
 
 
 def kernel_edge(boot: Examined) -> Iterator[Finding]:
@@ -103,21 +98,4 @@ def _nomap_start(boot: Examined, first: Area) -> Finding:
         node=owner.what if owner else boot.memory_node(),
         prop="reg",
         areas=(owner or first,),
-    )
-
-
-def _split(boot: Examined, at: int) -> Finding:
-    """Memory goes on at physical address `at`, in 2 MiB of which the first is a section."""
-    pair = round_down(at, PMD_SIZE)
-    hole = next((area for area in boot.nomap if area.end == at), None)
-    node = hole.what if hole is not None else boot.memory_node(at)
-    before = f", behind {hole}" if hole is not None else ""
-    return Finding(
-        "E-NOMAP-SPLIT",
-        f"memory goes on at {at:#010x}{before}: Linux has mapped the first MiB from {pair:#010x} on"
-        f" as a section, and finds no page table for the rest of these 2 MiB. It dies after"
-        f" {boot.kernel.trace.stage}: {boot.died}",
-        node=node,
-        prop="reg",
-        areas=(hole or Area("memory", at, 0),),
     )

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from bootsim.check.examine import Examined
+from bootsim.check.cells import PHYSICAL
+from bootsim.check.examine import MAPPING, Examined
 from bootsim.check.findings import Area, Finding, span
 from bootsim.check.loading import ZIMAGE
+from bootsim.check.rules_cells import misread_regs
 from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PMD_SIZE
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockRange, Stage
 
-# Physical addresses of any 32-bit ARM, with LPAE, have 40 bits (ARM ARM DDI 0406C, B3.1).
-_PHYSICAL = 1 << 40
-
 
 def ignored(boot: Examined) -> Iterator[Finding]:
-    """E-CELL-COUNT, W-MEMORY-IGNORED: what the first scan of the tree leaves out."""
+    """W-MEMORY-IGNORED: what the first scan of the tree leaves out."""
     for refused in boot.refused("memory-ignored"):
         event = refused.event
-        if event.node and event.base + event.size > _PHYSICAL:
-            yield _cell_count(boot, event.node, event.base, event.size)
-            continue
+        if event.node and event.base + event.size > PHYSICAL:
+            continue  # E-CELL-COUNT
         whose = "the tree's memory" if event.node else "what mem= gives"
         small = event.size < 1 << 20
         yield Finding(
@@ -44,24 +42,6 @@ def ignored(boot: Examined) -> Iterator[Finding]:
             areas=(Area("memory left out", event.base, event.size),),
             log=boot.log("Ignoring memory", "Truncating memory"),
         )
-    for refused in boot.refused("beyond-32-bits"):
-        event = refused.event
-        if event.base + event.size > _PHYSICAL:
-            yield _cell_count(boot, event.node, event.base, event.size)
-
-
-def _cell_count(boot: Examined, node: str, base: int, size: int) -> Finding:
-    variables = boot.kernel.vars
-    return Finding(
-        "E-CELL-COUNT",
-        f"reg says {base:#x}, {size_text(size)} long: no 32-bit ARM has addresses past 2^40. It was"
-        f" read with #address-cells {variables.dt_root_addr_cells} and #size-cells"
-        f" {variables.dt_root_size_cells} of the root",
-        remedy="Write each number of reg with as many cells as the root says.",
-        node=node,
-        prop="reg",
-        log=boot.log("Ignoring memory") if "memory" in node.split("@", maxsplit=1)[0] else (),
-    )
 
 
 def _why_ignored(boot: Examined, base: int, size: int) -> str:
@@ -83,13 +63,15 @@ def _put_below(boot: Examined, base: int) -> str:
     return "Have the kernel put below it, or leave it out of reg."
 
 
+_ROOM = 16 << 20  # bytes, with which a no-map region in the midst of RAM is no trouble
+
+
 def unaligned_bank(boot: Examined) -> Iterator[Finding]:
     """W-BANK-UNALIGNED: a bank that keeps early page tables to what is below it."""
-    tables = boot.tables.get("arm_memblock_init")
+    tables = boot.tables.get(MAPPING)
     if tables is None:
         return
-    # The second run of adjust_lowmem_bounds() has set it when the first table is allocated.
-    start = boot.tables["adjust_lowmem_bounds"].current_limit
+    start = tables.current_limit
     lowmem_limit = boot.kernel.vars.arm_lowmem_limit
     if lowmem_limit - start < PMD_SIZE:
         return
@@ -102,18 +84,28 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
         return
     room = sum(hole.size for hole in tables.free(0, start))
     total = sum(hole.size for hole in tables.free(0, lowmem_limit))
-    if room >= total // 2 and boot.died is None:
+    begins = culprit.base % PMD_SIZE and culprit.base >= start
+    edge = culprit.base - 1 if begins else culprit.end
+    cut = next(iter(boot.nomap_in(edge, 1)), None)
+    enough = total // 2 if cut is None else min(total // 2, _ROOM)
+    starved = boot.died is not None and "early_alloc" in boot.died
+    if boot.died is not None and not starved:
+        return  # of something else
+    if room >= enough and not starved:
         return
-    what = "begins" if culprit.base % PMD_SIZE and culprit.base >= start else "ends"
+    what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
+    if cut is not None:
+        what, odd = f"the no-map region {cut}", "ends" if begins else "begins"
     yield Finding(
         "W-BANK-UNALIGNED",
-        f"the bank {span(culprit.base, culprit.size)} {what} off a multiple of 2 MiB: until lowmem"
-        f" is mapped, only {size_text(room)} below {start:#010x} can be allocated, of"
-        f" {size_text(total)}",
-        remedy="Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
-        node=boot.memory_node(culprit.base),
+        f"{what} {odd} off a multiple of 2 MiB: until lowmem is mapped, only {size_text(room)}"
+        f" below {start:#010x} can be allocated, of {size_text(total)}",
+        remedy="Align the region to 2 MiB (0x200000)."
+        if cut is not None
+        else "Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
+        node=boot.memory_node(culprit.base) if cut is None else cut.what,
         prop="reg",
-        areas=(Area("bank", culprit.base, culprit.size), Area("early memory", 0, start)),
+        areas=(cut or Area("bank", culprit.base, culprit.size), Area("early memory", 0, start)),
     )
 
 
@@ -144,7 +136,7 @@ def memory_nodes(boot: Examined) -> Iterator[Finding]:
                 f" {'missing' if kind is None else repr(kind)}",
                 node=node.path,
             )
-    banks: list[Area] = []
+    banks, misread = list[Area](), misread_regs(boot)
     for event in boot.kernel.trace:
         if event == Stage("setup_machine_fdt"):
             break
@@ -153,7 +145,7 @@ def memory_nodes(boot: Examined) -> Iterator[Finding]:
     for one, other in combinations(banks, 2):
         low, high = sorted((one, other), key=lambda area: area.base)
         both = min(low.end, high.end) - high.base
-        if both > 0:
+        if both > 0 and high.what not in misread:
             yield Finding(
                 "W-MEMORY-OVERLAP",
                 f"two banks of RAM share {size_text(both)}: {low} and {high}",

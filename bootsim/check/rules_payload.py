@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, span
 from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece, shared
+from bootsim.check.rules_cells import misread_nodes
 from bootsim.kernel.memory import PAGE_SIZE, round_down, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.machine.memory import Range
@@ -140,7 +141,10 @@ def in_reserved(boot: Examined) -> Iterator[Finding]:
 
 
 def _regions(boot: Examined) -> Iterable[Area]:
+    unread = misread_nodes(boot)
     for static in boot.kernel.fdt.static_regions:
+        if static.node.path in unread:
+            continue  # it is not meant to be there
         yield Area(static.node.path, static.base, static.size)
     for event in boot.kernel.trace:
         if isinstance(event, Use) and event.what == MEMRESERVE:

@@ -1,163 +1,159 @@
-"""/reserved-memory and /memreserve/: what overlaps, fails, or is not where it seems to be."""
+"""/reserved-memory: nodes that Linux cannot read, that lie outside of RAM, that are too many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootsim.check.examine import Examined, Refused
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.loading import TREE
-from bootsim.check.rules_initrd import in_initrd
-from bootsim.check.rules_payload import safe_place
-from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.check.cells import PHYSICAL, meant
+from bootsim.check.examine import Examined
+from bootsim.check.findings import Area, Finding, number, span
+from bootsim.check.holes import cells_of
+from bootsim.check.rules_cells import misread_nodes, misread_regs
 from bootsim.kernel.memory import PAGE_SIZE
-from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.numbers import size_text
-from bootsim.trace import MemblockFailure, Use
+from bootsim.trace import MemblockFailure, Refusal
 
-EBUSY = 16
+ENOENT, ENOMEM = 2, 12
+_U32 = 0xFFFFFFFF
 
 
-def failed(boot: Examined) -> Iterator[Finding]:
-    """E-DTB-IN-NOMAP, E-RESERVED-BUSY, E-RESERVED-FORMAT: static nodes that Linux passes over."""
+def unreadable(boot: Examined) -> Iterator[Finding]:
+    """E-RESERVED-FORMAT: what Linux passes over, or reads as something else."""
+    for refused in boot.refused("reserved-memory-format"):
+        yield _parent(boot, refused.event.node)
+    for refused in boot.refused("property-length"):
+        yield _length(boot, refused.event)
+    unread = misread_nodes(boot)
     for refused in boot.refused("reserve"):
         event = refused.event
-        if not event.size:
-            yield Finding(
-                "E-RESERVED-FORMAT",
-                "the region has size 0: nothing is reserved",
-                remedy="Give the size in bytes, in as many cells as the root says.",
-                node=event.node,
-                prop="reg",
-                log=boot.log(_name(event.node)),
-            )
-        elif event.errno == -EBUSY and not in_initrd(boot, event):
-            yield _busy(boot, refused)
-    for refused in boot.refused("reserved-memory-format"):
-        variables = boot.kernel.vars
-        yield Finding(
-            "E-RESERVED-FORMAT",
-            "nothing of it is reserved: its #address-cells and #size-cells must be the root's,"
-            f" {variables.dt_root_addr_cells} and {variables.dt_root_size_cells}, and ranges must"
-            " be there",
-            remedy=f"#address-cells = <{variables.dt_root_addr_cells}>;"
-            f" #size-cells = <{variables.dt_root_size_cells}>; ranges;",
-            node=refused.event.node,
-            log=boot.log("unsupported node format"),
-        )
-    for refused in boot.refused("property-length"):
+        if not event.size and event.node not in unread:
+            yield _nothing(boot, event)
+    for region in boot.kernel.fdt.reserved_mem:
+        value = region.node.props.get("size", b"\1")
+        if "reg" not in region.node.props and not any(value):
+            yield _nothing(boot, Refusal("reserve", 0, 0, region.node.path, "size"))
+    for refused in boot.refused("beyond-32-bits"):
         event = refused.event
-        yield Finding(
-            "E-RESERVED-FORMAT",
-            f"{event.other} has {event.size} bytes, which the root's cell counts do not divide: the"
-            " node is passed over",
-            remedy="Write each number with as many cells as the root says.",
-            node=event.node,
-            prop=event.other,
-            log=boot.log("invalid "),
+        cells = event.base + event.size > PHYSICAL or (
+            event.other == "reg" and event.node in misread_regs(boot)
         )
+        if event.other != "cma=" and not (event.node and cells):  # E-CELL-COUNT
+            yield _beyond(event)
 
 
-def _busy(boot: Examined, refused: Refused) -> Finding:
-    event = refused.event
-    holders = boot.holders(event.base, event.size, refused.number)
-    names = ", ".join(str(area) for area in holders)
-    tree = next((area for area in holders if area.what == "device tree"), None)
-    code, remedy = "E-RESERVED-BUSY", "Move one of the two."
-    tree = next((area for area in holders if area.what == "device tree"), None)
-    code, remedy = "E-RESERVED-BUSY", "Move one of the two."
-    if tree is not None:
-        code = "E-DTB-IN-NOMAP"
-        remedy = safe_place(boot, TREE, tree.size) + " In U-Boot: fdt_addr_r, fdt_high."
-    verb = "lies" if len(holders) == 1 else "lie"
+def _parent(boot: Examined, path: str) -> Finding:
+    """A /reserved-memory that Linux passes over."""
+    node, cells = boot.node(path), cells_of(boot)
+    props = node.props if node is not None else {}
+    wanted = {"#address-cells": cells.address, "#size-cells": cells.size}
+    other = [name for name, count in wanted.items() if props.get(name) != count.to_bytes(4, "big")]
+    missing = [name for name in (*other, "ranges") if name not in props]
+    remedy = " ".join(f"{name} = <{wanted[name]}>;" for name in other)
+    if "ranges" in missing:
+        remedy = f"{remedy} ranges;".lstrip()
+    if set(other) - set(missing):
+        remedy += " And each reg below with as many cells."
     return Finding(
-        code,
-        f"the no-map region {span(event.base, event.size)} is refused (EBUSY):"
-        f" {names} {verb} there",
+        "E-RESERVED-FORMAT",
+        "nothing of it is reserved: it must have ranges and the root's"
+        f" {cells}, and {' and '.join(missing or other)} {'lack' if missing else 'differ'}",
         remedy=remedy,
-        node=event.node,
-        prop="reg",
-        related=tuple(area.what for area in holders if area.what.startswith("/")),
-        areas=(Area(event.node, event.base, event.size), *holders),
-        log=boot.log(f"failed to reserve memory for node '{_name(event.node)}'"),
+        node=path,
+        prop="" if missing else other[0],
+        log=boot.log("unsupported node format"),
     )
 
 
-def overlaps(boot: Examined) -> Iterator[Finding]:
-    """E-RESERVED-OVERLAP, I-RESERVED-DUPLICATE: two definitions of the same memory."""
-    for refused in boot.refused("reserved-overlap"):
-        event = refused.event
-        if not event.size:
-            continue  # one that is still to be allocated
-        shared = min(event.base + event.size, event.end) - max(event.base, event.start)
-        yield Finding(
-            "E-RESERVED-OVERLAP",
-            f"{event.node} {span(event.base, event.size)} and {event.other}"
-            f" {span(event.start, event.end - event.start)} share {size_text(shared)}",
-            remedy="Move one of them, or make one region of both.",
-            node=event.node,
-            prop="reg",
-            related=(event.other,),
-            areas=(
-                Area(event.node, event.base, event.size),
-                Area(event.other, event.start, event.end - event.start),
-            ),
-            log=boot.log(f"{_name(event.node)} (0x"),
-        )
-    listed = [
-        e for e in boot.kernel.trace if isinstance(e, Use) and e.what == MEMRESERVE and e.size
-    ]
-    for entry in listed:
-        place = Area(MEMRESERVE, entry.base, entry.size)
-        for region in boot.kernel.fdt.reserved_mem:
-            start, end = max(entry.base, region.base), min(place.end, region.base + region.size)
-            if start >= end:
-                continue
-            node = Area(region.node.path, region.base, region.size)
-            if (place.base, place.size) == (node.base, node.size):
-                yield Finding(
-                    "I-RESERVED-DUPLICATE",
-                    f"{span(node.base, node.size)} is in /memreserve/ too",
-                    cause="Both reserve the same bytes: the second changes nothing."
-                    + (" But no-map fails then, as the memory is taken." if region.nomap else ""),
-                    remedy="Leave one out.",
-                    node=node.what,
-                    prop="reg",
-                    areas=(node, place),
-                )
-            elif not region.nomap:  # of a no-map region Linux itself finds out
-                yield Finding(
-                    "W-RESERVED-OVERLAP",
-                    f"{node} and {place} share {size_text(end - start)}, and differ",
-                    remedy="Give both the same range, or leave one out.",
-                    node=node.what,
-                    prop="reg",
-                    areas=(node, place),
-                )
+def _length(boot: Examined, event: Refusal) -> Finding:
+    """A property whose bytes do not make whole numbers."""
+    cells, remedy = cells_of(boot), "Write each number with as many cells as the root says."
+    expected = {"size": 4 * cells.size, "alignment": 4 * cells.address}.get(event.other)
+    node = boot.node(event.node)
+    other = (
+        meant(node, node.props.get("reg", b""), cells) if event.other == "reg" and node else None
+    )
+    if other is not None:
+        remedy = f"reg = {cells.write(other[1])};"
+    return Finding(
+        "E-RESERVED-FORMAT",
+        f"{event.other} has {event.size} bytes: with the root's {cells}"
+        + (f" it takes {expected}" if expected else f" each entry takes {cells.entry}")
+        + "; the node is passed over",
+        remedy=remedy,
+        node=event.node,
+        prop=event.other,
+        log=boot.log(f"invalid {event.other} property in '{_name(event.node)}'"),
+    )
+
+
+def _nothing(boot: Examined, event: Refusal) -> Finding:
+    """A node that asks for nothing."""
+    neither = event.errno == -ENOENT
+    return Finding(
+        "E-RESERVED-FORMAT",
+        "the node has neither reg nor size: nothing is reserved"
+        if neither
+        else "the region has size 0: nothing is reserved",
+        cause="Linux looks at the nodes right below /reserved-memory, and at none below those."
+        if neither
+        else "",
+        remedy="Give it a reg, or a size for Linux to find it a place."
+        if neither
+        else "Give the size in bytes, in as many cells as the root says.",
+        node=event.node,
+        prop="" if neither else event.other or "reg",
+        log=boot.log(f"node '{_name(event.node)}'", f"node {_name(event.node)} compatible"),
+    )
+
+
+def _beyond(event: Refusal) -> Finding:
+    """Numbers that a kernel without LPAE cuts off."""
+    base, size = event.base & _U32, event.size & _U32
+    what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
+    asked = span(event.base, event.size)
+    if event.other in ("size", "alignment"):
+        asked, taken = number(event.size), f"{size:#x}"
+    elif event.other == "alloc-ranges":
+        end = event.base + event.size & _U32
+        taken = f"{base:#x} to {end:#x}" if end else f"{base:#x} and up"
+    else:
+        taken = span(base, size) if size else "nothing"
+    return Finding(
+        "E-RESERVED-FORMAT",
+        f"{what} {asked}: a kernel without LPAE keeps 32 bits of each number and takes {taken}",
+        cause="Physical addresses have 32 bits without LPAE, and Linux does not look at the rest.",
+        cost="Other memory is reserved than the tree says, which Linux, or somebody else, needs."
+        if size
+        else "Nothing is reserved.",
+        remedy="Keep it below 4 GiB, or use a kernel with LPAE.",
+        node=event.node,
+        prop=event.other if event.node else "",
+        areas=(Area(event.node or event.other, base, size),) if size else (),
+    )
 
 
 def not_memory(boot: Examined) -> Iterator[Finding]:
-    """W-RESERVED-NOT-RAM: regions that are, in part or all, where the tree has no RAM."""
+    """E-POOL-, W- and I-RESERVED-NOT-RAM: regions in part or all where the tree has no RAM."""
     scanned = boot.tables.get("setup_machine_fdt")
     if scanned is None:
         return
+    unread = misread_nodes(boot)
     for region in boot.kernel.fdt.reserved_mem:
-        if not region.size or region.node.props.get("reg") is None:
+        if not region.size or region.node.props.get("reg") is None or region.node.path in unread:
             continue
         end = region.base + region.size
         inside = sum(max(min(r.end, end) - max(r.base, region.base), 0) for r in scanned.memory)
         pool = "reusable" in region.node.props
-        if region.size - inside < PAGE_SIZE or (not inside and not pool):
-            continue  # what has nothing to do with RAM is SRAM, or kept back by the boot loader
+        if region.size - inside < PAGE_SIZE:
+            continue
         where = "all of it lies" if not inside else f"{size_text(region.size - inside)} of it lie"
+        code = "E-POOL-NOT-RAM" if pool else "W-RESERVED-NOT-RAM"
+        if region.nomap and not inside:
+            code = "I-RESERVED-NOT-RAM"  # SRAM, or what the boot loader keeps back
         yield Finding(
-            "E-POOL-NOT-RAM" if pool else "W-RESERVED-NOT-RAM",
+            code,
             f"{where} outside of RAM: {span(region.base, region.size)}; RAM is"
             f" {', '.join(span(r.base, r.size) for r in scanned.memory)}",
-            cost="The pool hands out pages that are not there."
-            if pool
-            else "Whoever uses it meets the end of RAM.",
-            remedy="Move or shrink the region, or mend reg of the memory node.",
             node=region.node.path,
             prop="reg",
             areas=(Area(region.node.path, region.base, region.size),),
@@ -173,7 +169,6 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
             "E-RESERVED-MANY",
             f"{limit + len(many)} regions: Linux keeps {limit}; {many[0].event.node} is the first"
             " that it forgets",
-            remedy="Merge regions, or leave some out.",
             node=many[0].event.node,
             related=tuple(refused.event.node for refused in many[1:]),
             log=boot.log("not enough space"),
@@ -182,66 +177,21 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
     if full:
         places = tuple(Area(event.function, event.base, event.size) for event in full)
         limit = boot.kernel.profile.config.init_memblock_regions
+        nodes = [r.event.node for r in boot.refused("reserve") if r.event.errno == -ENOMEM]
         yield Finding(
             "E-MEMBLOCK-FULL",
             f"memblock has no room for {len(full)} more regions, the first at"
             f" {span(full[0].base, full[0].size)}",
             cause=f"Its tables have {limit} entries and grow only once lowmem is mapped.",
-            remedy="Fewer banks and fewer regions; neighbours make one entry.",
+            cost=f"The kernel dies after {boot.kernel.trace.stage}: {boot.died}"
+            if boot.died is not None
+            else "",
+            node=nodes[0] if nodes else "",
+            related=tuple(nodes[1:]),
             areas=places[:8],
+            log=boot.log(*(f"failed to reserve memory for node '{_name(n)}'" for n in nodes))
+            + boot.log("cma: Failed", "failed to allocate memory for node", "Kernel panic"),
         )
-
-
-def mapped_ram(boot: Examined) -> Iterator[Finding]:
-    """W-RAM-IOREMAP: memory of devices that Linux has mapped as its own."""
-    if boot.kernel.fdt.tree is None or "paging_init" not in boot.tables:
-        return
-    memblock = boot.kernel.memblock
-    for node, user in _firmware_regions(boot):
-        region = next((r for r in boot.kernel.fdt.reserved_mem if r.node.path == node), None)
-        if region is None or region.nomap or not region.size:
-            continue
-        if {"reusable", "compatible"} & region.node.props.keys():
-            continue
-        index = memblock.search(memblock.memory, region.base)
-        if index < 0 or memblock.memory[index].flags & MemblockFlags.NOMAP:
-            continue
-        yield Finding(
-            "W-RAM-IOREMAP",
-            f"{span(region.base, region.size)} is for {user}, and Linux maps it as RAM: it has no"
-            " no-map",
-            remedy="Add no-map; to the node.",
-            node=node,
-            related=(user,),
-            areas=(Area(node, region.base, region.size),),
-        )
-
-
-def _firmware_regions(boot: Examined) -> Iterator[tuple[str, str]]:
-    """(path, user) of regions that memory-region refers to, or that bear OP-TEE's name."""
-    tree = boot.kernel.fdt.tree
-    if tree is None or b"reserved-memory" not in tree.blob:
-        return
-    regions = {
-        int.from_bytes(r.node.props["phandle"], "big"): r.node.path
-        for r in boot.kernel.fdt.reserved_mem
-        if "phandle" in r.node.props
-    }
-    tee = tree.root.find("/firmware/optee")
-    if tee is not None and tee.is_compatible("linaro,optee-tz"):
-        for region in boot.kernel.fdt.reserved_mem:
-            if region.node.name.startswith("optee"):
-                yield region.node.path, tee.path
-    if not regions or b"memory-region\0" not in tree.blob:
-        return
-    for node in tree.root.walk():
-        value = node.props.get("memory-region")
-        if not value or node.path.startswith("/reserved-memory/") or not node.is_available():
-            continue
-        for at in range(0, len(value), 4):
-            path = regions.get(int.from_bytes(value[at : at + 4], "big"))
-            if path is not None:
-                yield path, node.path
 
 
 def _name(path: str) -> str:

@@ -9,11 +9,19 @@ from functools import partial
 from bootsim.check.examine import Examined, examine
 from bootsim.check.findings import Finding, span
 from bootsim.check.pages import PAGES
-from bootsim.check.payload import Payload, load
+from bootsim.check.payload import Loaded, Payload, load
 from bootsim.check.rules import findings_of
+from bootsim.check.rules_cells import misread
 from bootsim.fleet import Job
 from bootsim.inputs import TreeFile, read_tree_file, tree_error
+from bootsim.kernel.libfdt import Fdt
+from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.kernel.profile import Profile
+
+# Refusals of what wants free memory.
+_WANT_ROOM = frozenset(
+    {"cma-no-room", "cma-busy", "cma-limit", "cma-alignment", "no-room", "crashkernel"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +50,57 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
 def _check(tree: TreeFile, *, payload: Payload, profile: Profile) -> Report:
     """Raises BootsimError for what cannot be booted."""
     loaded = load(tree.name, tree.dtb, payload, profile)
-    found, stage = list(loaded.findings), None
-    if loaded.task is not None:
-        boot = examine(loaded.task, loaded.profile, loaded.loading)
-        found += _fate(boot, found.pop(0)) if loaded.assumed else findings_of(boot)
-        stage = boot.kernel.trace.stage
-    located = [_locate(finding, tree) for finding in found]
+    boot = booted(loaded, payload)
+    located = [_locate(finding, tree) for finding in _all_findings(tree.dtb, loaded, boot)]
+    stage = boot.kernel.trace.stage if boot is not None else None
     return Report(tree.name, tuple(ranked(located)), stage=stage)
 
 
 def _failed(path: str, error: Exception) -> Report:
     return Report(path, error=tree_error(path, error))
+
+
+def booted(loaded: Loaded, payload: Payload) -> Examined | None:
+    """The boot of what was loaded, None where there is none to be made.
+
+    Where the tree lies is assumed unless the payload tells it. What fails because it lies there is
+    no fault of the board: then it is put right behind the kernel, where it divides no memory.
+    """
+    if loaded.task is None:
+        return None
+    boot = examine(loaded.task, loaded.profile, loaded.loading)
+    if payload.dtb_addr is not None or not any(boot.refused(*_WANT_ROOM)):
+        return boot
+    place = _behind_kernel(boot, len(loaded.task.dtb))
+    if place is None:
+        return boot
+    wishes = replace(loaded.task.wishes, dtb_addr=place)
+    other = examine(replace(loaded.task, wishes=wishes), loaded.profile, loaded.loading)
+    return min(other, boot, key=lambda b: (len(b.refusals), b.tree_is_in_the_way))
+
+
+def _behind_kernel(boot: Examined, size: int) -> int | None:
+    """The first place for `size` bytes behind the kernel that nothing has, or should have."""
+    refused = sorted((r.event.base, r.event.size) for r in boot.refused("reserve"))
+    limit = boot.kernel.vars.arm_lowmem_limit
+    for hole in boot.dump.holes(boot.kernel.pa_symbol("_end"), limit, PAGE_SIZE):
+        at = hole.base
+        for base, length in refused:
+            if base < at + size and at < base + length:
+                at = round_up(base + length, PAGE_SIZE)
+        if at + size <= hole.end:
+            return at
+    return None
+
+
+def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Finding]:
+    found = list(loaded.findings)
+    if boot is not None and not loaded.assumed:
+        return found + findings_of(boot)
+    cells = list(misread(Fdt(dtb)))
+    if cells:  # and that is why there is no memory to speak of
+        return cells
+    return [*found[1:], *_fate(boot, found[0])] if boot is not None else found
 
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:

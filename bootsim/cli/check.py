@@ -137,6 +137,8 @@ class _Run:
         self._reports: list[Report] = []
         self._broken_off: BaseException | None = None
         self._to = options["output"]
+        for target in filter(None, (self._to, options["write_baseline"])):
+            write_output(target, "", append=True)  # it should not fail after an hour's work
         self._text: list[str] = []
 
     def check(self, files: list[str]) -> None:
@@ -179,7 +181,7 @@ class _Run:
             if self._to is None:
                 click.echo(self._text[-1])
         if self._to is not None:
-            self._to.write_text("\n".join(self._text) + "\n", encoding="utf-8")
+            write_output(self._to, "\n".join(self._text) + "\n")
         if self._broken_off is not None:
             raise self._broken_off
         target = self._options["write_baseline"]
@@ -199,7 +201,7 @@ class _Run:
         from bootsim.check.sarif import sarif
 
         if self._form == "sarif":
-            return json.dumps(sarif(self._reports, __version__), indent=1)
+            return json.dumps(sarif(self._reports, __version__, Path.cwd()), indent=1)
         if self._form == "junit":
             return junit(self._reports, self._fail_on).rstrip("\n")
         data = {
@@ -237,10 +239,20 @@ class _Run:
             parts.append(f"{broken} not checked")
         if self._silenced:
             parts.append(f"{self._silenced} known")
-        if self._baseline.gone and self._broken_off is None:
-            parts.append(f"{self._baseline.gone} of the baseline have gone")
+        gone = self._baseline.gone(report.tree for report in self._reports)
+        if gone and self._broken_off is None:
+            parts.append(f"{gone} of the baseline gone")
         ending = ", interrupted" if self._broken_off is not None else ""
         yield f"{_count(len(self._reports), 'tree')}: {', '.join(parts)}{ending}"
+
+
+def write_output(path: Path, text: str, *, append: bool = False) -> None:
+    """Write `text` to where the user wants it; raises BootsimError where that cannot be."""
+    try:
+        with path.open("a" if append else "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise BootsimError(f"{path}: {error.strerror}") from error
 
 
 def _count(number: int, noun: str) -> str:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bootsim.devicetree.blob import parse_blob
+from bootsim.devicetree.bus import Bus, numbers
 from bootsim.devicetree.tree import Node, Tree
 from bootsim.errors import DeviceTreeError
 from bootsim.machine.memory import ADDRESS_LIMIT, PAGE_SIZE, Range
 
 _MPIDR_HWID_BITMASK = 0xFFFFFF  # arch/arm/include/asm/cputype.h
-_OF_MAX_ADDR_CELLS = 4  # drivers/of/address.c
 _U64_MASK = 0xFFFFFFFFFFFFFFFF
 _GIVE_RAM = "give --ram BASE:SIZE, as the boot loader would"
 
@@ -84,7 +84,7 @@ def devices_of(blob: bytes) -> list[tuple[str, int]]:
     """Each usable device of a valid blob that the CPU can reach: path, physical address of its
     first registers."""
     tree = parse_blob(blob, "device tree")
-    return [(node.path, address) for node, address in _device_addresses(tree.root, ())]
+    return [(node.path, address) for node, address in _device_addresses(tree.root, None)]
 
 
 def whole_pages(memory: Iterable[Range]) -> tuple[Range, ...]:
@@ -149,17 +149,8 @@ def _reg(tree: Tree, node: Node, address_cells: int, size_cells: int) -> Iterato
             f"(#address-cells {address_cells}, #size-cells {size_cells})"
         )
     for offset in range(0, len(value), entry):
-        base, size = _numbers(value[offset : offset + entry], address_cells, size_cells)
+        base, size = numbers(value[offset : offset + entry], address_cells, size_cells)
         yield Range(base & _U64_MASK, size & _U64_MASK)  # of_read_number()
-
-
-def _numbers(value: bytes, *cells: int) -> list[int]:
-    """The numbers at the front of `value`, one of that many cells each."""
-    numbers = []
-    for count in cells:
-        numbers.append(int.from_bytes(value[: 4 * count], "big"))
-        value = value[4 * count :]
-    return numbers
 
 
 def _uarts(tree: Tree) -> tuple[int, ...]:
@@ -167,7 +158,7 @@ def _uarts(tree: Tree) -> tuple[int, ...]:
     console = _console(tree)
     found = [
         (node is not console, address)
-        for node, address in _device_addresses(tree.root, ())
+        for node, address in _device_addresses(tree.root, None)
         if "arm,pl011" in node.strings("compatible")
     ]
     return tuple(address for _, address in sorted(found, key=lambda uart: uart[0]))
@@ -183,63 +174,19 @@ def _console(tree: Tree) -> Node | None:
     return tree.node("serial0")
 
 
-@dataclass(frozen=True, slots=True)
-class _Bus:
-    """How addresses below a node become those above it: (below, above, size) windows.
-
-    `windows` is None where ranges is missing or damaged: nothing below has an address above.
-    """
-
-    address_cells: int
-    size_cells: int
-    windows: tuple[tuple[int, int, int], ...] | None
-
-    def above(self, address: int) -> int | None:
-        for below, above, size in self.windows or ():
-            if below <= address < below + size:
-                return above + address - below
-        return None
-
-
-def _device_addresses(parent: Node, buses: tuple[_Bus, ...]) -> Iterator[tuple[Node, int]]:
+def _device_addresses(parent: Node, above: Bus | None) -> Iterator[tuple[Node, int]]:
     """Each usable device below `parent` with the physical address of its first reg entry.
 
-    `buses` are those above `parent`, the root's first.
+    `above` is the bus that `parent` is on, None for the root.
     """
-    buses = (*buses, _bus(parent, buses[-1] if buses else None))
+    bus = Bus.of(parent.properties, above)
     for node in parent.children:
         if not node.available:
             continue
-        reg = node.properties.get("reg", b"")
-        cells = buses[-1].address_cells
-        if 0 < cells <= _OF_MAX_ADDR_CELLS and len(reg) >= 4 * cells:
-            address: int | None = _numbers(reg, cells)[0]
-            for bus in reversed(buses[1:]):
-                address = bus.above(address) if address is not None else None
-            if address is not None and address < ADDRESS_LIMIT:
-                yield node, address
-        yield from _device_addresses(node, buses)
-
-
-def _bus(node: Node, parent: _Bus | None) -> _Bus:
-    cells = node.properties.get("#address-cells")
-    sizes = node.properties.get("#size-cells")
-    address_cells = int.from_bytes(cells, "big") if cells else parent.address_cells if parent else 1
-    size_cells = int.from_bytes(sizes, "big") if sizes else parent.size_cells if parent else 1
-    ranges = node.properties.get("ranges")
-    windows: tuple[tuple[int, int, int], ...] | None = None
-    if ranges == b"":
-        windows = ((0, 0, ADDRESS_LIMIT),)
-    elif ranges and parent:
-        layout = (address_cells, parent.address_cells, size_cells)
-        entry = 4 * sum(layout)
-        if max(layout) <= _OF_MAX_ADDR_CELLS and min(layout) > 0 and len(ranges) % entry == 0:
-            starts = range(0, len(ranges), entry)
-            windows = tuple(
-                (below, above, size)
-                for below, above, size in (_numbers(ranges[at:], *layout) for at in starts)
-            )
-    return _Bus(address_cells, size_cells, windows)
+        address = bus.first(node.properties.get("reg", b""))
+        if address is not None:
+            yield node, address
+        yield from _device_addresses(node, bus)
 
 
 def _cpus(tree: Tree) -> tuple[int, ...]:

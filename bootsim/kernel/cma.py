@@ -29,6 +29,8 @@ def early_cma(kernel: Kernel, value: str | None) -> int:
     if rest.startswith("@"):
         base, rest = memparse(rest[1:])
         limit = memparse(rest[1:])[0] if rest.startswith("-") else base + size
+    if max(size, base, limit - 1) > U32_MASK:
+        kernel.refuse(Refusal("beyond-32-bits", base, size, other="cma=", end=limit))
     kernel.cma_cmdline = (size & U32_MASK, base & U32_MASK, limit & U32_MASK)
     return 0
 

@@ -56,19 +56,26 @@ def parse_crashkernel(kernel: Kernel, cmdline: str, system_ram: int) -> tuple[in
     holds `system_ram`. A size of 0 stands for none, and for what is malformed."""
     text = _last_crashkernel(cmdline)
     if text is None:
+        if _NAME in cmdline:
+            words = f"each has {' or '.join(_SUFFIXES)}, which ARM does not look at"
+            kernel.refuse(Refusal("crashkernel-format", 0, 0, other=words))
         return 0, 0
     if ":" in text.split(" ", 1)[0]:
         return _parse_mem(kernel, text, round_up(system_ram, CRASH_ALIGN))
     size, rest = memparse(text)
     if rest == text:
-        kernel.pr_warn("crashkernel: memory value expected")
-        return 0, 0
+        return _malformed(kernel, "crashkernel: memory value expected")
     if rest.startswith("@"):
         return size, memparse(rest[1:])[0]
     if rest and not rest.startswith(" "):
-        kernel.pr_warn(f"crashkernel: unrecognized char: {rest[0]}")
-        return 0, 0
+        return _malformed(kernel, f"crashkernel: unrecognized char: {rest[0]}")
     return size, 0
+
+
+def _malformed(kernel: Kernel, words: str) -> tuple[int, int]:
+    kernel.refuse(Refusal("crashkernel-format", 0, 0, other=words))
+    kernel.pr_warn(words)
+    return 0, 0
 
 
 def _last_crashkernel(cmdline: str) -> str | None:
@@ -95,8 +102,7 @@ def _parse_mem(kernel: Kernel, text: str, total: int) -> tuple[int, int]:
         _, at, base = rest.split(" ", 1)[0].partition("@")
         return size, _number(base, "Memory value expected after '@'")[0] if at else 0
     except _Malformed as error:
-        kernel.pr_warn(str(error))
-        return 0, 0
+        return _malformed(kernel, str(error))
 
 
 def _matching_range(rest: str, total: int) -> tuple[int, str]:

@@ -7,6 +7,7 @@ of "shared-dma-pool": kernel/dma/contiguous.c (rmem_cma_setup), kernel/dma/coher
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from bootsim.kernel.cma import (
@@ -46,6 +47,8 @@ def early_init_fdt_scan_reserved_mem(kernel: Kernel) -> None:
 
 def _reserve_memreserve(kernel: Kernel) -> None:
     for base, size in tree(kernel).memory_reserve_entries():
+        if (base | size) > U32_MASK:
+            kernel.refuse(Refusal("beyond-32-bits", base, size, other=MEMRESERVE))
         base, size = base & U32_MASK, size & U32_MASK
         kernel.memblock.reserve(base, size, caller="early_init_fdt_scan_reserved_mem")
         kernel.use(base, size, MEMRESERVE)
@@ -83,7 +86,9 @@ def _scan_reserved_mem(kernel: Kernel) -> None:
         if not child.is_available():
             continue
         error = _reserve_reg(kernel, child)
-        if error == -ENOENT and "size" in child.props:
+        if error == -ENOENT and "size" not in child.props:
+            kernel.refuse(Refusal("reserve", 0, 0, child.path, errno=error))
+        elif error == -ENOENT:
             if late:
                 dynamic.append(child)
             else:
@@ -131,9 +136,11 @@ def _reserve_reg(kernel: Kernel, node: FdtNode) -> int:
         return -EINVAL
     level = KERN_INFO if _says_less(kernel) else KERN_ERR
     nomap = "no-map" in node.props
+    if not reg:
+        kernel.refuse(Refusal("property-length", 0, 0, node.path, "reg"))
     for number, (base, size) in enumerate(reg_entries(kernel, reg)):
         if (base | size) > U32_MASK:
-            kernel.refuse(Refusal("beyond-32-bits", base, size, node.path))
+            kernel.refuse(Refusal("beyond-32-bits", base, size, node.path, "reg"))
         base, size = base & U32_MASK, size & U32_MASK
         error = -EINVAL
         if size:
@@ -298,7 +305,7 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
         kernel.refuse(Refusal("property-length", 0, len(value), node.path, "size", -EINVAL))
         kernel.pr_err(f"{_PREFIX}invalid size property in '{node.name}' node.")
         return -EINVAL
-    size = read_cells(value) & U32_MASK
+    size = _32_bits(kernel, node, "size", read_cells(value))
     align = 0
     value = node.props.get("alignment")
     if value is not None:
@@ -307,7 +314,7 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
             kernel.refuse(refusal)
             kernel.pr_err(f"{_PREFIX}invalid alignment property in '{node.name}' node.")
             return -EINVAL
-        align = read_cells(value) & U32_MASK
+        align = _32_bits(kernel, node, "alignment", read_cells(value))
     if (
         kernel.profile.config.max_cma_areas
         and node.is_compatible("shared-dma-pool")
@@ -327,9 +334,7 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
         kernel.pr_err(f"{_PREFIX}invalid alloc-ranges property in '{node.name}', skipping node.")
         return -EINVAL
     else:
-        for start, length in reg_entries(kernel, ranges):
-            start &= U32_MASK
-            end = (start + length) & U32_MASK
+        for start, end in _alloc_ranges(kernel, node, ranges):
             tried.append((start, end))
             base = _alloc_reserved_memory(kernel, size, align, start, end, nomap=region.nomap)
             if base:
@@ -348,6 +353,21 @@ def _alloc_size(kernel: Kernel, region: ReservedMem) -> int:
     region.base, region.size = base, size
     _note_for_remap(kernel, node, base, size)
     return 0
+
+
+def _alloc_ranges(kernel: Kernel, node: FdtNode, ranges: bytes) -> Iterator[tuple[int, int]]:
+    """(start, end) of each entry of alloc-ranges, as a phys_addr_t without LPAE holds them."""
+    for start, length in reg_entries(kernel, ranges):
+        if start + length > U32_MASK + 1:
+            kernel.refuse(Refusal("beyond-32-bits", start, length, node.path, "alloc-ranges"))
+        yield start & U32_MASK, start + length & U32_MASK
+
+
+def _32_bits(kernel: Kernel, node: FdtNode, name: str, number: int) -> int:
+    """What a phys_addr_t without LPAE holds of property `name`."""
+    if number > U32_MASK:
+        kernel.refuse(Refusal("beyond-32-bits", 0, number, node.path, name))
+    return number & U32_MASK
 
 
 def _note_for_remap(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:

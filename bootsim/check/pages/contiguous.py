@@ -38,8 +38,8 @@ PAGES = (
         cause="All pages of a CMA area must be in one zone. For a node of the tree, Linux finds"
         " that"
         " out too late to move it.",
-        cost="The area of a node is reserved and cannot be activated: nobody gets its memory. One"
-        " of the command line is refused.",
+        cost="The area of a node cannot be activated: its devices get none of it; its memory goes"
+        " back to Linux, which older kernels do not do. One of the command line is refused.",
         remedy="Keep it in lowmem: with alloc-ranges, another reg, or cma=SIZE@BASE.",
         example=board(
             reserved(f"pool {{ {_POOL} size = <0x10000000>; }};"), memory="0x60000000 0x38000000"
@@ -59,6 +59,7 @@ PAGES = (
         example=board(
             reserved(f"pool {{ {_POOL} size = <0x1000000>; }};"), memory="0x60000000 0x40000000"
         ),
+        options=("--append", "cma=0"),
     ),
     Page(
         "I-CMA-HIGHMEM",

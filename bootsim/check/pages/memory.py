@@ -51,10 +51,10 @@ PAGES = (
         " sizes, or the upper half of another number.",
         cost="The range is somewhere else, or nowhere.",
         remedy="Write each number of reg with as many cells as the root says.",
-        example=board(memory="0x60000000 0x10000000")
-        .replace("reg = <0x60000000 0x10000000>", "reg = <0 0x60000000 0x10000000 0>")
-        .replace("-cells = <1>", "-cells = <2>"),
-        messages=(r"Ignoring memory range 0x[0-9a-f]+ - 0x[0-9a-f]{12,}",),
+        example=board(memory="0x60000000 0x08000000 0x70000000 0x08000000").replace(
+            "-cells = <1>", "-cells = <2>"
+        ),
+        messages=(r"Ignoring memory (range|block) 0x[0-9a-f]+ - 0x[0-9a-f]{12,}",),
     ),
     Page(
         "W-NOMAP-TOP",
@@ -142,11 +142,11 @@ PAGES = (
     Page(
         "W-BANK-UNALIGNED",
         "a bank off a multiple of 2 MiB starves early allocations",
-        cause="Page tables for a bank that is not a multiple of 2 MiB come from memory that is"
-        " mapped already: until lowmem is mapped, Linux allocates only below the first such bank.",
-        cost="Page tables, CMA and pools all want to be there. If reservations use it up, the"
-        " kernel"
-        " dies: early_alloc: Failed to allocate.",
+        cause="Where mapped memory begins or ends off a multiple of 2 MiB, by a bank or by a no-map"
+        " region, a page table is needed, and must come from memory that is mapped already: until"
+        " lowmem is, Linux allocates only below the first such place.",
+        cost="All early page tables have to be there. If reservations use it up, the kernel dies:"
+        " early_alloc: Failed to allocate.",
         remedy="Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
         example=board(memory="0x60000000 0x02100000 0x64000000 0x0c000000"),
         messages=(r"early_alloc: Failed to allocate",),
@@ -163,14 +163,16 @@ PAGES = (
         example=board(reserved("fw@60000000 { no-map; reg = <0x60000000 0x1000>; };")),
     ),
     Page(
-        "E-NOMAP-SPLIT",
-        "memory goes on within 2 MiB that a section maps already",
-        cause="Linux maps whole MiB as sections, the rest by page tables, and has one entry for the"
-        " two MiB of each 2 MiB. Where memory ends at an odd MiB and goes on before the next even"
-        " one, at no multiple of 1 MiB, the section is in the way of the page table.",
-        cost="The kernel dies before its console: BUG in arm_pte_alloc() (arch/arm/mm/mmu.c).",
-        remedy="Have no-map regions, and banks, begin and end at multiples of 2 MiB (0x200000).",
-        example=board(reserved("fw@65f00000 { no-map; reg = <0x65f00000 0x80000>; };")),
+        "E-SECTION-SPLIT",
+        "a hole in RAM leaves a section and a page table in the same 2 MiB",
+        cause="Linux maps RAM in whole sections of 1 MiB where it can, and with a page table for"
+        " each 2 MiB where it cannot. Where a no-map region, or a hole between banks, begins in the"
+        " middle of 2 MiB and ends off a multiple of 1 MiB before their end, a section is there"
+        " already when the page table is asked for (BUG in arm_pte_alloc()).",
+        cost="The kernel dies before its console.",
+        remedy="Begin the region at a multiple of 2 MiB (0x200000), or end it at one of 1 MiB.",
+        example=board(reserved("fw@64100000 { no-map; reg = <0x64100000 0x1000>; };")),
+        messages=(r"kernel BUG at arch/arm/mm/mmu\.c",),
     ),
     Page(
         "W-KERNEL-EDGE",

@@ -53,8 +53,8 @@ PAGES = (
     ),
     Page(
         "E-RESERVED-OVERLAP",
-        "two regions overlap",
-        cause="Linux says so and goes on: both get the memory.",
+        "a region overlaps another one, or what was loaded",
+        cause="Linux says so, where it sees it, and goes on: both get the memory.",
         cost="Two owners write over each other.",
         remedy="Move one of them, or make one region of both.",
         example=board(
@@ -87,11 +87,19 @@ PAGES = (
     ),
     Page(
         "W-RESERVED-NOT-RAM",
-        "a region is partly outside of RAM",
+        "a region is in part or all outside of RAM",
         cause="Linux reserves it without asking whether there is memory.",
-        cost="Whoever uses it meets the end of RAM.",
+        cost="Whoever uses it meets the end of RAM; nothing, if nobody does.",
         remedy="Move or shrink the region, or mend reg of the memory node.",
         example=board(reserved("fw@6ff00000 { reg = <0x6ff00000 0x200000>; };")),
+    ),
+    Page(
+        "I-RESERVED-NOT-RAM",
+        "a no-map region is outside of RAM",
+        cause="Linux does not map what is no RAM anyway: no-map changes nothing there.",
+        cost="Nothing, if that is SRAM, or RAM that the boot loader keeps back.",
+        remedy="None, if it is meant so; else mend reg of the region, or of the memory node.",
+        example=board(reserved("sram@10000000 { no-map; reg = <0x10000000 0x40000>; };")),
     ),
     Page(
         "E-POOL-NOT-RAM",

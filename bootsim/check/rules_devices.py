@@ -1,0 +1,149 @@
+"""RAM that devices and firmware have for themselves, and that Linux has mapped all the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bootsim.check.cells import unit_address
+from bootsim.check.examine import Examined
+from bootsim.check.findings import Area, Finding, span
+from bootsim.devicetree.bus import Bus
+from bootsim.kernel.kernel import ReservedMem
+from bootsim.kernel.libfdt import Fdt, FdtNode
+from bootsim.kernel.memblock_features import MemblockFlags
+
+# What the nodes of secure memory are called.
+_SECURE = re.compile(r"(?:optee|op-tee|tee|tz|trust|secure|secmon)(?![a-z])|(?:optee|trustzone)")
+# Whose drivers do not ioremap() RAM: fs/pstore/ram_core.c, persistent_ram_buffer_map().
+_VMAP = ("ramoops",)
+
+
+def mapped_ram(boot: Examined) -> Iterator[Finding]:
+    """W-RAM-IOREMAP: memory of devices that Linux has mapped as its own."""
+    tree = boot.kernel.fdt.tree
+    if tree is None or "paging_init" not in boot.tables:
+        return
+    users: dict[str, str] = {}
+    for region, user in _users(boot, tree):
+        if region.node.path not in users and _is_plain(region) and _is_mapped(boot, region.base):
+            users[region.node.path] = user
+            yield Finding(
+                "W-RAM-IOREMAP",
+                f"{span(region.base, region.size)} is for {user}, and Linux maps it as RAM: it has"
+                " no no-map",
+                remedy="Add no-map; to the node.",
+                node=region.node.path,
+                related=(user,),
+                areas=(Area(region.node.path, region.base, region.size),),
+            )
+    in_ram: dict[str, list[Area]] = {}
+    for place in _registers(tree):
+        if _is_mapped(boot, place.base):
+            around = next((r for r in boot.kernel.fdt.reserved_mem if _holds(r, place.base)), None)
+            in_ram.setdefault(around.node.path if around is not None else "", []).append(place)
+    for node, places in in_ram.items():
+        if node not in users:
+            yield _registers_in_ram(node, places)
+
+
+def _registers_in_ram(region: str, places: list[Area]) -> Finding:
+    """`places`, which devices have registers in, are RAM, part of the node `region` if any."""
+    first, *others = dict.fromkeys(place.what for place in places)
+    more = f" and {len(others)} more are" if others else " is"
+    return Finding(
+        "W-RAM-IOREMAP",
+        f"{span(places[0].base, places[0].size)} of {first}{more} where Linux has mapped RAM",
+        remedy=f"Add no-map; to {region}."
+        if region
+        else "Give it a node with no-map in /reserved-memory, if it is RAM; else mend reg of the"
+        " memory node, or of the device.",
+        node=first,
+        prop="reg",
+        related=(*((region,) if region else ()), *others),
+        areas=tuple(places[:8]),
+    )
+
+
+def _is_plain(region: ReservedMem) -> bool:
+    """Whether a region is no more than reserved: a driver that is its own knows how to map it."""
+    return (
+        not region.nomap
+        and bool(region.size)
+        and not {
+            "reusable",
+            "compatible",
+        }
+        & region.node.props.keys()
+    )
+
+
+def _is_mapped(boot: Examined, base: int) -> bool:
+    """memblock_is_map_memory(), which is what ioremap() asks of the first page."""
+    memblock = boot.kernel.memblock
+    index = memblock.search(memblock.memory, base)
+    return index >= 0 and not memblock.memory[index].flags & MemblockFlags.NOMAP
+
+
+def _holds(region: ReservedMem, base: int) -> bool:
+    return region.base <= base < region.base + region.size
+
+
+def _users(boot: Examined, tree: Fdt) -> Iterator[tuple[ReservedMem, str]]:
+    """(region, user) for regions that memory-region refers to, or whose name is a TEE's."""
+    if b"reserved-memory" not in tree.blob:
+        return
+    tee = tree.root.find("/firmware/optee")
+    if tee is not None and tee.is_compatible("linaro,optee-tz") and _is_usable(tee):
+        for region in boot.kernel.fdt.reserved_mem:
+            if _SECURE.match(region.node.name.lower()):
+                yield region, tee.path
+    regions = {
+        int.from_bytes(r.node.props["phandle"], "big"): r
+        for r in boot.kernel.fdt.reserved_mem
+        if "phandle" in r.node.props
+    }
+    if not regions or b"memory-region\0" not in tree.blob:
+        return
+    for node in tree.root.walk():
+        value = node.props.get("memory-region")
+        if not value or node.path.startswith("/reserved-memory/") or not _is_usable(node):
+            continue
+        for at in range(0, len(value), 4):
+            found = regions.get(int.from_bytes(value[at : at + 4], "big"))
+            if found is not None:
+                yield found, node.path
+
+
+def _is_usable(node: FdtNode) -> bool:
+    """Whether neither the node nor one above it is disabled."""
+    above: FdtNode | None = node
+    while above is not None:
+        if not above.is_available():
+            return False
+        above = above.parent
+    return True
+
+
+def _registers(tree: Fdt) -> Iterator[Area]:
+    """The registers, physical, of each device that a driver may take, in tree order.
+
+    Without those whose number is not the one in their name: what they mean by it is their own.
+    """
+    buses: dict[str, Bus] = {}
+    for node in tree.root.walk():
+        parent = node.parent
+        if parent is None:
+            buses[node.path] = Bus.of(node.props, None)
+            continue
+        above = buses.get(parent.path)
+        top = node.name.split("@", 1)[0] if parent.parent is None else ""
+        if above is None or not node.is_available() or top == "reserved-memory":
+            continue
+        if node.children:
+            buses[node.path] = Bus.of(node.props, above)
+        kinds, reg = node.strings("compatible"), node.props.get("reg", b"")
+        if not kinds or set(kinds) & set(_VMAP) or node.string("device_type") == "memory":
+            continue
+        if unit_address(node) in (None, int.from_bytes(reg[: 4 * above.address_cells], "big")):
+            yield from (Area(node.path, *place) for place in above.registers(reg) if place.size)
