@@ -34,6 +34,12 @@ class Report:
 
 def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
     """Check the tree in file `path`, a blob or its source; bad input is in the report."""
+    return check_and_boot(path, payload, profile)[0]
+
+
+def check_and_boot(path: str, payload: Payload, profile: Profile) -> tuple[Report, Examined | None]:
+    """As check_tree(), with the boot that the report is of; None where the tree's RAM allows none."""
+    boot = None
     try:
         dtb, places = read_any(Path(path))
         loaded = load(path, dtb, payload, profile)
@@ -44,9 +50,10 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
             stage = boot.kernel.trace.stage
     except BootsimError as error:
         words = str(error)
-        return Report(path, error=words if words.startswith(path) else f"{path}: {words}")
+        return Report(path, error=words if words.startswith(path) else f"{path}: {words}"), None
     located = [_locate(finding, path, places) for finding in found]
-    return Report(path, tuple(ranked(located)), stage=stage)
+    report = Report(path, tuple(ranked(located)), stage=stage)
+    return report, None if loaded.assumed else boot
 
 
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
