@@ -38,7 +38,7 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
 
 
 def check_and_boot(path: str, payload: Payload, profile: Profile) -> tuple[Report, Examined | None]:
-    """As check_tree(), with the boot that the report is of; None where the tree's RAM allows none."""
+    """As check_tree(), with the boot that the report is of; None where there can be none."""
     boot = None
     try:
         dtb, places = read_any(Path(path))
