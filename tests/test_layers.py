@@ -52,7 +52,7 @@ ROOMS = {
     },
     "whatif": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
-        *("dmesg", "batch"),
+        *("dmesg", "loader", "batch"),
     },
     "selftest": {"errors", "cache", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {
