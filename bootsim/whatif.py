@@ -39,6 +39,13 @@ from bootsim.trace import HANDOVER, BootStopped, Event, MemblockRange, Printk
 DEFAULT = "default"  # a value of any key: as it is without the key
 _HIGHMEM = {"y": True, "n": False}
 _PARAMETER = re.compile(r"[A-Za-z_][\w.-]*")
+# How Linux reads a size (lib/cmdline.c, memparse()), and what takes more than one.
+_NUMBER = r"(?:0[xX][0-9a-fA-F]+|[0-9]+)[kKmMgG]?"
+_SHAPES = {
+    "mem": (rf"{_NUMBER}(?:@{_NUMBER})?", "SIZE or SIZE@START, as 512M"),
+    "vmalloc": (_NUMBER, "SIZE, as 512M"),
+    "cma": (rf"{_NUMBER}(?:@{_NUMBER}(?:-{_NUMBER})?)?", "SIZE, SIZE@BASE or SIZE@BASE-LIMIT"),
+}
 # Parsed by hand, and so in no table of the kernel's (kernel/crash_core.c).
 _PARSED_BY_HAND = ("crashkernel",)
 
@@ -171,7 +178,7 @@ def _combination(profile: Profile, settings: tuple[tuple[str, str], ...]) -> Com
         elif key == "ram":
             ram = None if value == DEFAULT else _ram(value)
         else:
-            _check_parameter(profile, key)
+            _check_parameter(profile, key, value)
             parameters.append((key, value))
     return Combination(settings, profile, tuple(parameters), ram)
 
@@ -185,18 +192,25 @@ def _one_of(key: str, value: str, choices: Mapping[str, Any]) -> Any:
 def _ram(value: str) -> tuple[int | None, int]:
     base, colon, size = value.rpartition(":")
     numbers = parse_number(base), parse_number(size)
-    if numbers[1] is None or (colon and numbers[0] is None):
+    if not numbers[1] or (colon and numbers[0] is None):
         raise BootsimError(f"--vary ram={value}: write SIZE or BASE:SIZE, as 512M")
+    if any(number and number % PAGE_SIZE for number in numbers):
+        raise BootsimError(f"--vary ram={value}: RAM comes in whole pages of 4 KiB")
     return numbers[0], numbers[1]
 
 
-def _check_parameter(profile: Profile, key: str) -> None:
+def _check_parameter(profile: Profile, key: str, value: str) -> None:
     known = {name.rstrip("=") for names in profile.boot_params.values() for name in names}
     if known and key not in known and key not in _PARSED_BY_HAND:
         raise BootsimError(
             f"--vary {key}=: neither highmem, vmsplit nor ram, nor a parameter of"
             f" {profile.name}'s command line"
         )
+    if any(letter.isspace() for letter in value):
+        raise BootsimError(f"--vary {key}={value}: a value of the command line has no blanks")
+    shape, words = _SHAPES.get(key, ("", ""))
+    if shape and value != DEFAULT and not re.fullmatch(shape, value):
+        raise BootsimError(f"--vary {key}={value}: write {words}, or {DEFAULT}")
 
 
 # One boot.
@@ -241,7 +255,10 @@ class _Tree:
             base = _ram_base(Fdt(dtb)) if base is None else base
             if base is None:
                 return None
-            dtb = set_memory(dtb, [(base, size)], name=self.name)
+            try:
+                dtb = set_memory(dtb, [(base, size)], name=self.name)
+            except BootsimError as error:
+                return _Board(dtb, [], "", problem=_without_name(str(error), self.name))
         fdt = Fdt(dtb)
         memory = union(tree_memory(fdt))
         banks = whole_pages(memory)

@@ -169,6 +169,14 @@ class _Run:
             for line in self._table.lines(answer):
                 click.echo(printable(line))
 
+    def _report(self) -> Iterator[str]:
+        from bootsim.views.highmem_exit import highmem_exit
+        from bootsim.views.whatif import left_out, summary
+
+        if self._options["highmem_exit"]:
+            return highmem_exit(self._answers, self._options["profile"])
+        return summary(self._answers) if self._many else left_out(self._answers)
+
     def finish(self) -> None:
         """Print what comes at the end, and end with the right status."""
         from bootsim.views import whatif as view
@@ -177,10 +185,8 @@ class _Run:
             answers = [view.data(answer) for answer in self._answers]
             click.echo(json.dumps({"interrupted": self._interrupted, "trees": answers}))
         elif not self._options["as_csv"]:
-            report = view.highmem_exit if self._options["highmem_exit"] else view.summary
-            lines = report if self._many or self._options["highmem_exit"] else view.left_out
-            for line in lines(self._answers):
-                click.echo(line)
+            for line in self._report():
+                click.echo(printable(line))
         if self._interrupted:
             raise KeyboardInterrupt
         rows = [row for answer in self._answers for row in answer.rows]
