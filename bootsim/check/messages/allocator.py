@@ -31,7 +31,7 @@ def _memory(match: re.Match[str], known: Known) -> str:
     if rest > 0:
         text += (
             f", and {size_text(rest)} for the memory map (a struct page for each 4 KiB), the tree,"
-            " hashes, page tables and what the tree reserves"
+            " hashes, page tables, and what the tree, an initrd or crashkernel= reserve"
         )
     if cma:
         text += f". {size_text(cma)} are CMA, which Linux may use until a device wants them."
@@ -101,8 +101,8 @@ def _unavailable(match: re.Match[str], _known: Known) -> str:
     zone = f" in the zone {match[1]}" if match[1] else ""
     return (
         f"The memory map has entries for {pages} pages ({size_text(pages << 12)}){zone} that are"
-        " no RAM: holes between banks, or to the next full block. They were never there; only"
-        " their entries cost memory."
+        " no RAM to Linux: holes between banks, what the board's code has taken out, or the rest of"
+        " a block. Only their entries cost memory."
     )
 
 

@@ -128,7 +128,9 @@ def _swiotlb(match: re.Match[str], _known: Known) -> str:
 
 MESSAGES: tuple[Message, ...] = (
     Message(
-        r"(?i:cma: Reserved) (\d+) MiB at (?:0x)?([0-9a-f]+)", _reserved, codes=_reserved_codes
+        r"(?i:cma: Reserved) (\d+) MiB at (?:0x)?([0-9a-f]{8,16})\b",
+        _reserved,
+        codes=_reserved_codes,
     ),
     Message(CMA + r"Failed to reserve (\d+) MiB", _failed),
     Message(CMA + r"Region at 0x([0-9a-f]+) must be aligned to 0x([0-9a-f]+) bytes", _alignment),

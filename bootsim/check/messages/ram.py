@@ -180,7 +180,7 @@ MESSAGES: tuple[Message, ...] = (
         remedy="A kernel with HIGHMEM or another VMSPLIT, or a smaller vmalloc=.",
         by_tree=False,  # before 4.2
     ),
-    Message(r"Ignoring RAM at (?:0x)?([0-9a-f]{6,})-(?:0x)?([0-9a-f]{6,})", _ignored),
+    Message(r"Ignoring RAM at (?:0x)?([0-9a-f]{8,16})-(?:0x)?([0-9a-f]{8,16})\b", _ignored),
     Message(
         r"Consider using a HIGHMEM enabled kernel",
         "It goes with the line before, and is right only if that RAM is no no-map region at the"
