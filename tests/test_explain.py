@@ -18,6 +18,7 @@ from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.profile import load_profile
 from tests.command import Run
 from tests.conftest import REAL_BOOTS
+from tests.problems import Problem, payload_of, problems, profile_of
 from tests.real_boots import MEMORY_LINE, PROFILE, directories, real_boots
 from tests.trees import CELLS, board
 
@@ -239,6 +240,20 @@ def test_what_the_board_cannot_say_is_told_so(gigabyte: Path) -> None:
     ):
         found = one(line, gigabyte)
         assert (found.said, found.findings) == (False, ()), line
+
+
+@pytest.mark.parametrize("problem", [p for p in problems() if p.codes], ids=lambda p: p.name)
+def test_what_a_fault_says_leads_back_to_it(problem: Problem) -> None:
+    for finding in problem.check().findings:
+        if finding.code not in problem.codes:
+            continue
+        profile, payload = profile_of(problem.options), payload_of(problem.options)
+        for line in finding.log:
+            (found,) = Explainer(profile, payload, str(problem.path)).explain([line])
+            if not (found.pages or found.message.cost or found.findings):
+                continue  # no fault: a command line, a machine's name
+            assert found.said or "tiny" in problem.name, line
+            assert finding.code in [each.code for each in found.findings], line
 
 
 def test_another_nodes_finding_is_not_taken_for_this_ones(tmp_path: Path) -> None:

@@ -197,21 +197,21 @@ class Explainer:
             codes = message.codes(match, known)
             pages = tuple(page for page in pages if page.code in codes)
         words = message.told(match, known)
-        if checked is None or boot is None:
+        if checked is None:
             return Explanation(line, message, words, pages)
-        instead: list[str] = []
-        if message.by_tree:
-            instead, said = checked.like(message, match)
-        found = [f for f in checked.report.findings if f.code in {page.code for page in pages}]
-        if message.by_tree:
-            found = _that_say(found, message, instead) if said else []
+        lines = [line]
+        if boot is not None and message.by_tree:
+            lines, said = checked.like(message, match)
+        found: list[Finding] = []
+        if said is not False:
+            found = _that_say(checked.report.findings, message, pages, lines)
         if found or said:
             told = {finding.code for finding in found}
             pages = tuple(page for page in pages if page.code in told)
         return Explanation(
             *(line, message, words, pages, tuple(found), said, assumed),
-            instead=() if said else tuple(instead or checked.beginning_as(line)),
-            died=None if said or said is None else boot.died,
+            instead=() if said is not False else tuple(lines or checked.beginning_as(line)),
+            died=boot.died if boot is not None and said is False else None,
         )
 
     def _boot_of(
@@ -287,8 +287,14 @@ def _has_memory(tree: str) -> bool:
     return fdt_check_header(dtb) is not None or bool(whole_pages(tree_memory(Fdt(dtb))))
 
 
-def _that_say(found: list[Finding], message: Message, lines: list[str]) -> list[Finding]:
-    """The findings that have Linux say one of just these `lines`; or those of whose lines none is
-    one of `message`, and which may so be about any."""
-    exact = [f for f in found if any(said and said in line for said in f.log for line in lines)]
-    return exact or [f for f in found if not any(map(message.match, f.log))]
+def _that_say(
+    findings: Iterable[Finding], message: Message, pages: Iterable[Page], lines: list[str]
+) -> list[Finding]:
+    """The findings that have Linux say one of just these `lines`; or those that `pages` are of and
+    of whose lines none is one of `message`, so that they may be about any."""
+    codes = {page.code for page in pages}
+    findings = list(findings)
+    exact = [f for f in findings if not set(lines).isdisjoint(f.log)]
+    if exact and (codes or message.cost):
+        return exact
+    return [f for f in findings if f.code in codes and not any(map(message.match, f.log))]
