@@ -34,8 +34,12 @@ def explain(
     """Explain what Linux says about memory when it boots.
 
     MESSAGE is a line of the log; without one, or with -, a whole log is read from the standard
-    input. With --dtb or --dts the model boots that board, and its own numbers are told: why the
-    message comes, what it costs, what changes it. Exit status 1 if no line is known.
+    input: a serial console's, dmesg's or syslog's, of Linux 4.14 to 6.12. With --dtb or --dts the
+    model boots that board, and its own numbers are told: why the message comes, what it costs, what
+    changes it; and where the model would not say it, that. A whole log also tells how its boot was
+    made: the command line, HIGHMEM, VMSPLIT, what U-Boot has loaded, RAM that the tree lacks.
+
+    Exit status: 0 done, 1 no line is known, 2 bad input.
 
     \b
     bootsim explain "cma: Failed to reserve 64 MiB" --dtb board.dtb

@@ -38,13 +38,13 @@ _EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
     metavar="KEY=VALUE,...",
     help="Boot with each of these values: highmem=y,n; vmsplit=3G,3G_OPT,2G,1G; ram=SIZE or"
     " BASE:SIZE; or any parameter of the command line, as mem, vmalloc, cma. The value `default`"
-    " is as it is. Several keys: all combinations.",
+    " is as without the key, a parameter taken off. Several keys: all combinations.",
 )
 @click.option(
     "--highmem-exit",
     is_flag=True,
-    help="Report how many boards lose RAM without HIGHMEM, by vmsplit and vmalloc=. Boots go up to"
-    f" {_EXIT_STAGE}.",
+    help="Report which boards lose RAM without HIGHMEM, by vmsplit and vmalloc=, how much, which"
+    f" split keeps it, and what does not boot. Boots go up to {_EXIT_STAGE}.",
 )
 @click.option("--append", metavar="ARGS", help="Kernel command line, in place of the trees'.")
 @click.option(
@@ -62,8 +62,9 @@ def whatif(trees: tuple[Path, ...], **options: Any) -> None:
     """Tell what becomes of boards when kernel, command line or RAM are changed.
 
     Boots the model on each TREE, a blob, its source (.dts), or a folder of blobs, once a
-    combination, and shows lowmem, highmem, RAM that is lost (of that, for want of HIGHMEM), what is
-    free at the handover, the longest run of free pages, and why a boot dies.
+    combination, and shows the tree's RAM; lowmem and highmem; the RAM that is lost to Linux, and of
+    that what is cut off for want of HIGHMEM; what is free at the handover; the largest run of free
+    pages; the errors that the kernel logs, and why a boot dies.
 
     Exit status: 0 done, 1 a boot died, 2 bad input (the other trees are done all the same), 130
     interrupted.

@@ -84,7 +84,8 @@ class _Report:
                 sizes = f"{_short(median(cuts))}..{_short(max(cuts))}" if cuts else ""
                 cells.append(f"{len(cuts):>6} {sizes:13}")
             yield f"  {split:8}{_user_space(split):>9}{''.join(cells)}".rstrip()
-        yield "  (programs: the address space that each may have; a split takes it for lowmem)"
+        yield "  (programs: the address space that each may have, of which a split takes some for"
+        yield "  lowmem; kernels with LPAE have no 3G_OPT)"
 
     def needs(self, area: str) -> Iterator[str]:
         """Which split each board needs to lose nothing, and to come through."""
