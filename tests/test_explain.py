@@ -123,6 +123,10 @@ def test_the_model_says_what_the_real_kernel_said(directory: Path, tmp_path: Pat
             "The property reg of a,b@1",
         ),
         ("a@1 (0x83599706--0x84f99706) overlaps with b (0x84300000--0x84497ca6)", "1.6 MiB in"),
+        (
+            "Reserved memory: created DMA memory pool at 0x10000000, size 0 MiB",
+            "sets less than 1 MiB at 0x10000000 aside",
+        ),
         ("OF: reserved mem: not enough space all defined regions.", "MAX_RESERVED_REGIONS"),
         ("cma: Reserved 16 MiB at 0x9f000000 on node -1", "[0x9f000000-0x9fffffff]"),  # 6.12
         ("cma: Failed to reserve 64 MiB on node -1", "64 MiB"),

@@ -11,6 +11,11 @@ from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 
 
+def _mib(number: str) -> str:
+    """A size as Linux tells it here, in whole MiB."""
+    return "less than 1 MiB" if number == "0" else f"{number} MiB"
+
+
 def _node(match: re.Match[str], known: Known) -> str:
     """Where the model has the node that group 1 names, as a sentence; empty where it has none."""
     for region in known.boot.kernel.fdt.reserved_mem if known.boot is not None else ():
@@ -35,7 +40,7 @@ def _created(match: re.Match[str], _known: Known) -> str:
         "DMA": "it is the device's alone",
         "restricted DMA": "DMA of its devices is copied through it",
     }[match[1]]
-    return f"The tree sets {match[3]} MiB at {match[2]} aside as a pool: {use}."
+    return f"The tree sets {_mib(match[3])} at {match[2]} aside as a pool: {use}."
 
 
 def _listed(match: re.Match[str], _known: Known) -> str:
@@ -51,16 +56,15 @@ def _listed(match: re.Match[str], _known: Known) -> str:
 
 
 def _reserve(match: re.Match[str], known: Known) -> str:
-    base, size = int(match[2], 16), int(match[3])
-    text = f"{match[1]} of /reserved-memory wants {size} MiB at {base:#x}, and"
-    if not size:
-        text = f"{match[1]} of /reserved-memory wants less than 1 MiB at {base:#x}, and"
-    text += " Linux refuses: some of it is reserved already, or it is of size 0."
+    text = (
+        f"{match[1]} of /reserved-memory wants {_mib(match[3])} at {int(match[2], 16):#x}, and"
+        " Linux refuses: some of it is reserved already, or it is of size 0."
+    )
     return text + _node(match, known)
 
 
 def _reserved_region(match: re.Match[str], _known: Known) -> str:
-    return f"{match[1]} of /reserved-memory is reserved: {match[3]} MiB at {match[2]}."
+    return f"{match[1]} of /reserved-memory is reserved: {_mib(match[3])} at {match[2]}."
 
 
 def _no_room(match: re.Match[str], _known: Known) -> str:
