@@ -17,6 +17,7 @@ from typing import Any
 
 from bootsim.batch import Task, prepare, tree_memory
 from bootsim.devicetree.board import whole_pages
+from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.memory_node import set_memory
 from bootsim.dmesg.spans import difference, union
 from bootsim.errors import BootsimError
@@ -32,13 +33,21 @@ from bootsim.kernel.mmzone import ZONE_HIGHMEM
 from bootsim.kernel.printk import KERN_EMERG, KERN_ERR
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.variants import VMSPLIT, with_highmem, with_vmsplit
-from bootsim.machine.memory import Range
+from bootsim.loader import KernelSpace, Wishes, kernel_base
+from bootsim.machine.memory import PhysMemory, Range
 from bootsim.numbers import parse_number
 from bootsim.trace import HANDOVER, BootStopped, Event, MemblockRange, Printk
 
 DEFAULT = "default"  # a value of any key: as it is without the key
 _HIGHMEM = {"y": True, "n": False}
 _PARAMETER = re.compile(r"[A-Za-z_][\w.-]*")
+# How Linux reads a size (lib/cmdline.c, memparse()), and what takes more than one.
+_NUMBER = r"(?:0[xX][0-9a-fA-F]+|[0-9]+)[kKmMgG]?"
+_SHAPES = {
+    "mem": (rf"{_NUMBER}(?:@{_NUMBER})?", "SIZE or SIZE@START, as 512M"),
+    "vmalloc": (_NUMBER, "SIZE, as 512M"),
+    "cma": (rf"{_NUMBER}(?:@{_NUMBER}(?:-{_NUMBER})?)?", "SIZE, SIZE@BASE or SIZE@BASE-LIMIT"),
+}
 # Parsed by hand, and so in no table of the kernel's (kernel/crash_core.c).
 _PARSED_BY_HAND = ("crashkernel",)
 
@@ -159,7 +168,8 @@ def _ask(
     problem = fdt_check_header(tree.dtb)
     if problem is not None:
         raise BootsimError(f"{tree.name}: {problem}")
-    rows = [_row(tree.name, tree.dtb, each, cmdline, until) for each in combinations]
+    apart = _Tree(tree.name, tree.dtb, cmdline)
+    rows = [_row(apart, each, until) for each in combinations]
     known = tuple(row for row in rows if row is not None)
     return Answer(tree.name, known, without_ram=not known)
 
@@ -182,7 +192,7 @@ def _combination(profile: Profile, settings: tuple[tuple[str, str], ...]) -> Com
         elif key == "ram":
             ram = None if value == DEFAULT else _ram(value)
         else:
-            _check_parameter(profile, key)
+            _check_parameter(profile, key, value)
             parameters.append((key, value))
     return Combination(settings, profile, tuple(parameters), ram)
 
@@ -196,44 +206,112 @@ def _one_of(key: str, value: str, choices: Mapping[str, Any]) -> Any:
 def _ram(value: str) -> tuple[int | None, int]:
     base, colon, size = value.rpartition(":")
     numbers = parse_number(base), parse_number(size)
-    if numbers[1] is None or (colon and numbers[0] is None):
+    if not numbers[1] or (colon and numbers[0] is None):
         raise BootsimError(f"--vary ram={value}: write SIZE or BASE:SIZE, as 512M")
+    if any(number and number % PAGE_SIZE for number in numbers):
+        raise BootsimError(f"--vary ram={value}: RAM comes in whole pages of 4 KiB")
     return numbers[0], numbers[1]
 
 
-def _check_parameter(profile: Profile, key: str) -> None:
+def _check_parameter(profile: Profile, key: str, value: str) -> None:
     known = {name.rstrip("=") for names in profile.boot_params.values() for name in names}
     if known and key not in known and key not in _PARSED_BY_HAND:
         raise BootsimError(
             f"--vary {key}=: neither highmem, vmsplit nor ram, nor a parameter of"
             f" {profile.name}'s command line"
         )
+    if any(letter.isspace() for letter in value):
+        raise BootsimError(f"--vary {key}={value}: a value of the command line has no blanks")
+    shape, words = _SHAPES.get(key, ("", ""))
+    if shape and value != DEFAULT and not re.fullmatch(shape, value):
+        raise BootsimError(f"--vary {key}={value}: write {words}, or {DEFAULT}")
 
 
 # One boot.
 
 
-def _row(
-    name: str, dtb: bytes, combination: Combination, cmdline: str | None, until: str | None
-) -> Row | None:
-    """What becomes of it; None where nothing says what RAM there is."""
-    if combination.ram is not None:
-        base, size = combination.ram
-        base = _ram_base(Fdt(dtb)) if base is None else base
-        if base is None:
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """A tree with its RAM: `memory` each byte once, `total` of bytes; `base` is where the kernel
+    takes RAM to begin, None where no bank has room for it, as `problem` says; `cmdline` what the
+    boot loader is to put into its /chosen, or finds there."""
+
+    dtb: bytes
+    memory: list[Range]
+    cmdline: str
+    base: int | None = None
+    problem: str | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(span.size for span in self.memory)
+
+
+class _Tree:
+    """A tree and what its boots have in common, so that each blob is taken apart once."""
+
+    def __init__(self, name: str, dtb: bytes, cmdline: str | None) -> None:
+        self.name = name
+        self._dtb, self._cmdline = dtb, cmdline
+        self._boards: dict[tuple[int | None, int] | None, _Board | None] = {}
+        self._blobs: dict[tuple[bytes, str], bytes] = {}
+
+    def board(self, ram: tuple[int | None, int] | None, profile: Profile) -> _Board | None:
+        """The board with `ram`; None where nothing says what RAM there is."""
+        if ram not in self._boards:
+            self._boards[ram] = self._with_ram(ram, profile)
+        return self._boards[ram]
+
+    def _with_ram(self, ram: tuple[int | None, int] | None, profile: Profile) -> _Board | None:
+        dtb = self._dtb
+        if ram is not None:
+            base, size = ram
+            base = _ram_base(Fdt(dtb)) if base is None else base
+            if base is None:
+                return None
+            try:
+                dtb = set_memory(dtb, [(base, size)], name=self.name)
+            except BootsimError as error:
+                return _Board(dtb, [], "", problem=_without_name(str(error), self.name))
+        fdt = Fdt(dtb)
+        memory = union(tree_memory(fdt))
+        banks = whole_pages(memory)
+        if not banks:
             return None
-        dtb = set_memory(dtb, [(base, size)], name=name)
-    fdt = Fdt(dtb)
-    tree = union(tree_memory(fdt))
-    total = sum(span.size for span in tree)
-    if not whole_pages(tree):
+        cmdline = _bootargs(fdt) if self._cmdline is None else self._cmdline
+        space = KernelSpace.of(profile)
+        try:
+            start = kernel_base(PhysMemory(banks), space, dtb, None, self.name)
+        except BootsimError as error:
+            problem = _without_name(str(error), self.name)
+            return _Board(dtb, memory, cmdline, problem=problem)
+        return _Board(dtb, memory, cmdline, start)
+
+    def blob(self, board: _Board, parameters: tuple[tuple[str, str], ...]) -> bytes:
+        """The board's tree as the boot loader hands it over, with `parameters` set in it."""
+        if not parameters and self._cmdline is None:
+            return board.dtb
+        line = _with_parameters(board.cmdline, parameters)
+        key = board.dtb, line
+        if key not in self._blobs:
+            self._blobs[key] = set_chosen(board.dtb, bootargs=line, name=self.name)
+        return self._blobs[key]
+
+
+def _row(tree: _Tree, combination: Combination, until: str | None) -> Row | None:
+    """What becomes of it; None where nothing says what RAM there is."""
+    board = tree.board(combination.ram, combination.profile)
+    if board is None:
         return None
-    settings = combination.settings
-    line = _command_line(fdt, cmdline, combination.parameters)
+    settings, total = combination.settings, board.total
+    if board.base is None:
+        return Row(settings, total, error=board.problem)
+    dtb = tree.blob(board, combination.parameters)
+    task = Task(tree.name, dtb, wishes=Wishes(phys_offset=board.base), until=until)
     try:
-        kernel = prepare(Task(name, dtb, line, until=until), combination.profile)
+        kernel = prepare(task, combination.profile)
     except BootsimError as error:
-        return Row(settings, total, error=_without_name(str(error), name))
+        return Row(settings, total, error=_without_name(str(error), tree.name))
     cut = _Cut(kernel)
     kernel.trace.sinks.append(cut)
     died = None
@@ -252,7 +330,7 @@ def _row(
             Range(start << PAGE_SHIFT, end - start << PAGE_SHIFT)
             for start, end in kernel.page_alloc.node.present
         )
-        lost = sum(span.size for span in difference(tree, present))
+        lost = sum(span.size for span in difference(board.memory, present))
     free = largest = None
     if stage == HANDOVER:
         free = kernel.buddy.nr_free_pages() << PAGE_SHIFT
@@ -295,16 +373,17 @@ def _largest_run(kernel: Kernel) -> int:
     return max((run.size for run in runs), default=0)
 
 
-def _command_line(
-    fdt: Fdt, cmdline: str | None, parameters: tuple[tuple[str, str], ...]
-) -> str | None:
-    """`cmdline`, or else the tree's, with `parameters`; None leaves the tree as it is."""
+def _bootargs(fdt: Fdt) -> str:
+    """The tree's own command line."""
+    chosen = fdt.root.find("/chosen")
+    arguments = chosen.props.get("bootargs", b"") if chosen is not None else b""
+    return arguments.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def _with_parameters(cmdline: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    """`cmdline` with `parameters` in place of those of their names that it has."""
     if not parameters:
         return cmdline
-    if cmdline is None:
-        chosen = fdt.root.find("/chosen")
-        arguments = chosen.props.get("bootargs", b"") if chosen is not None else b""
-        cmdline = arguments.split(b"\0", 1)[0].decode("latin-1")
     given = dict(parameters)
     words = [word for word in cmdline.split() if word.partition("=")[0] not in given]
     words += [f"{key}={value}" for key, value in parameters if value != DEFAULT]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bootsim.batch import Task, prepare, tree_memory
+from bootsim.dmesg.spans import difference
 from bootsim.errors import BootsimError
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt
@@ -21,7 +23,7 @@ from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
 from bootsim.simulate import Boot
-from bootsim.trace import Use
+from bootsim.trace import BootStopped, Use
 from bootsim.views.account import Account, Kind, Said, account
 from bootsim.views.booted import BootedKernel
 from bootsim.views.waterfall import steps, view
@@ -30,7 +32,7 @@ from tests.conftest import REAL_BOOTS
 from tests.kernels import boot_without_cpu
 from tests.real_boots import MEMORY_LINE, PROFILE, directories, real_boots
 from tests.real_kernels import Case, random_cases
-from tests.requirements import need_kernel
+from tests.requirements import need_directory, need_kernel
 from tests.test_conservation import trees
 from tests.trees import blob, board
 
@@ -169,6 +171,25 @@ def test_memory_of_the_command_line() -> None:
     assert [(p.base, p.size) for p in found.added] == [(BASE + 320 * MIB, 64 * MIB)]
 
 
+def test_mem_takes_a_no_map_region_with_it() -> None:
+    #  tree    |------- 256 -------|no-map|
+    #  mem=    |---- 128 ----|
+    top = BASE + 240 * MIB
+    node = f"v@{top:x} {{ reg = <{top:#x} {16 * MIB:#x}>; no-map; }};"
+    dtb = board(
+        (BASE, 256 * MIB),
+        extra=f"reserved-memory {{ #address-cells = <1>; #size-cells = <1>; ranges; {node} }};",
+    )
+    found = checked(booted(Task("mem", dtb, "mem=128M")), tree_memory(Fdt(dtb)))
+    assert lost(found) == {"not in what mem= on the command line allows": 128 * MIB}
+    without = replace(SIX, config=replace(SIX.config, highmem=False))
+    kernel = prepare(Task("top", dtb), without)
+    start_kernel(kernel)
+    found = checked(kernel, tree_memory(Fdt(dtb)))
+    name = f"/reserved-memory/v@{top:x}"
+    assert lost(found) == {f"{name}, not mapped, and above lowmem": 16 * MIB}
+
+
 def test_memory_that_the_tree_has_twice() -> None:
     dtb = board((BASE, 256 * MIB), (BASE + 128 * MIB, 256 * MIB))
     found = checked(booted(Task("twice", dtb)), tree_memory(Fdt(dtb)))
@@ -200,10 +221,81 @@ def test_the_memory_map_of_a_hole_is_told_apart() -> None:
     assert sizes["memory map of what is no RAM"] <= 8 * 256 * 36
 
 
-def test_a_boot_that_did_not_come_so_far_has_none() -> None:
-    boot = Boot(until="cmd_line").run()
-    with pytest.raises(BootsimError, match=r"stands after cmd_line: .* mem_init"):
+def test_a_boot_without_memory_in_memblock_has_none() -> None:
+    boot = Boot(until="setup_processor").run()
+    with pytest.raises(BootsimError, match=r"stands after setup_processor: memblock has no memory"):
         account(boot, boot.board.memory)
+
+
+@pytest.mark.parametrize("directory", directories(REAL_BOOTS), ids=lambda path: path.name)
+def test_a_boot_that_stands_has_what_the_real_kernels_memblock_had(directory: Path) -> None:
+    """At the dump of memblock=debug: what the real kernel showed there is free, and no-map."""
+    compared = 0
+    for boot in real_boots(directory)[::3]:
+        if not any(size for _, size, _ in boot.record["memory"]):
+            continue  # mem=0
+        kernel = prepare(boot.task(until="arm_memblock_init"), SIX)
+        with suppress(BootStopped):
+            start_kernel(kernel)
+        found = account(kernel, list(tree_memory(Fdt(boot.dtb))))
+        memory = [Range(base, size) for base, size, flags in boot.record["memory"] if not flags & 4]
+        nomap = [Range(base, size) for base, size, flags in boot.record["memory"] if flags & 4]
+        reserved = [Range(base, size) for base, size, _ in boot.record["reserved"]]
+        assert found.free == sum(hole.size for hole in difference(memory, reserved))
+        assert found.size(Kind.NOMAP) == sum(span.size for span in nomap)
+        assert found.present == sum(span.size for span in memory + nomap)
+        level = found.total
+        for step in steps(found):
+            level += step.size if step.kind == Kind.ADDED else -step.size
+        assert level == 0
+        assert 'no "Memory:" line yet' in view(found).lines[-1]
+        compared += 1
+    assert compared > 10
+
+
+def test_a_real_kernel_that_dies_has_the_models_account() -> None:
+    # The board's device at 0xf4000000 is where lowmem reaches with so small a vmalloc area.
+    directory = need_directory("BOOTSIM_DTBS", "Debian's device trees")
+    dtb = next(directory.rglob("imx6q-sabresd.dtb")).read_bytes()
+    real = RealBoot(load_kernel_image(need_kernel()), dtb=dtb, cmdline="vmalloc=128M")
+    with pytest.raises(BootsimError, match="kernel BUG at arch/arm/mm/mmu"):
+        real.run()
+    model = Boot(profile=PROFILE, dtb=dtb, cmdline="vmalloc=128M", **real.placed())  # type: ignore[arg-type]
+    with pytest.raises(BootsimError, match="0xf4000000"):
+        model.run()
+    found, predicted = (account(boot, boot.board.memory) for boot in (real, model))
+    assert not found.handed_over
+    for kind in Kind:
+        assert found.size(kind) == predicted.size(kind), kind
+
+
+def test_a_real_kernels_no_map_has_the_nodes_name() -> None:
+    node = f"bank@{BASE + 64 * MIB:x} {{ reg = <{BASE + 64 * MIB:#x} {MIB:#x}>; no-map; }};"
+    dtb = board(
+        (BASE, 256 * MIB),
+        extra=f"reserved-memory {{ #address-cells = <1>; #size-cells = <1>; ranges; {node} }};",
+    )
+    boot = RealBoot(load_kernel_image(need_kernel()), dtb=dtb).run()
+    found = checked(boot, boot.board.memory)
+    nomap = [piece.owner for piece in found.pieces if piece.kind == Kind.NOMAP]
+    assert nomap == [f"/reserved-memory/bank@{BASE + 64 * MIB:x}"]
+
+
+@pytest.mark.parametrize("width", [72, 80, 99, 120])
+def test_the_waterfall_fits_the_terminal(width: int) -> None:
+    boot = Boot(ram=[(BASE, 2048 * MIB)]).run()
+    found = account(boot, boot.board.memory)
+    whole, narrow = view(found), view(found, width=width)
+    assert narrow.data == whole.data
+    assert max(map(len, narrow.lines)) <= width
+    assert " ".join(" ".join(narrow.lines).split()).count("HIGHMEM") == 1
+
+
+def test_what_comes_later_is_told_apart_from_what_is_free() -> None:
+    boot = Boot(profile=PROFILE).run()
+    data = view(account(boot, boot.board.memory)).data
+    # "2048K init" of Debian's "Memory:" line, and the default CMA area.
+    assert data["later"] == {"CMA": 16 * MIB, "the kernel's init part": 2 * MIB}
 
 
 def test_a_kernel_that_counts_otherwise_is_told() -> None:
@@ -211,9 +303,9 @@ def test_a_kernel_that_counts_otherwise_is_told() -> None:
     found = account(boot, boot.board.memory)
     wrong = view(replace(found, said=Said(1, 2, 3, 4)))
     assert not wrong.data["agrees"]
-    assert "says otherwise" in wrong.lines[-1]
-    assert "1K/2K available, 3K reserved, 4K cma-reserved" in wrong.lines[-1]
-    assert "not said its own" in view(replace(found, said=None)).lines[-1]
+    assert "says otherwise" in wrong.lines[-2]
+    assert "1K/2K available, 3K reserved, 4K cma-reserved" in wrong.lines[-2]
+    assert "not said its own" in view(replace(found, said=None)).lines[-2]
 
 
 def test_the_command(bootsim: Run) -> None:
@@ -221,11 +313,19 @@ def test_the_command(bootsim: Run) -> None:
     lines = out.splitlines()
     assert status == 0
     assert "1073741824" in lines[0]
-    assert lines[-1].startswith('The kernel says the same in its "Memory:" line: 1012008K/1048576K')
+    assert lines[-2].startswith('The kernel says the same in its "Memory:" line: 1012008K/1048576K')
+    assert "Linux gets more later: CMA 16 MiB, the kernel's init part 1 MiB." in lines[-1]
     status, out, _ = bootsim("boot", "--account", "--json")
     data = json.loads(out)
     assert data["said"] == data["counted"]
     assert data["total"] == sum(step["size"] for step in data["steps"]) == 1 << 30
-    status, _, err = bootsim("boot", "--account", "--at", "cmd_line")
+    status, out, _ = bootsim("boot", "--account", "--at", "cmd_line")
+    assert status == 0
+    assert "The boot stands after cmd_line" in out
+    status, _, err = bootsim("boot", "--account", "--at", "setup_processor")
     assert status == 2
-    assert "stands after cmd_line" in err
+    assert "stands after setup_processor" in err
+    status, out, err = bootsim("boot", "--account", "--append", "mem=8M", "--json")
+    data = json.loads(out)
+    assert (status, data["free"], data["counted"]) == (1, 1032192, None)
+    assert data["error"] in err

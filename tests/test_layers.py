@@ -52,7 +52,7 @@ ROOMS = {
     },
     "whatif": {
         *("errors", "numbers", "trace", "inputs", "machine", "devicetree", "kernel"),
-        *("dmesg", "batch", "fleet"),
+        *("dmesg", "loader", "batch", "fleet"),
     },
     "selftest": {"errors", "cache", "trace", "machine", "kernel", "driver", "guest", "simulate"},
     "cli": {

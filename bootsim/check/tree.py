@@ -48,16 +48,26 @@ def check_tree(path: str, payload: Payload, profile: Profile) -> Report:
 
 
 def _check(tree: TreeFile, *, payload: Payload, profile: Profile) -> Report:
-    """Raises BootsimError for what cannot be booted."""
-    loaded = load(tree.name, tree.dtb, payload, profile)
-    boot = booted(loaded, payload)
-    located = [_locate(finding, tree) for finding in _all_findings(tree.dtb, loaded, boot)]
-    stage = boot.kernel.trace.stage if boot is not None else None
-    return Report(tree.name, tuple(ranked(located)), stage=stage)
+    return check_and_boot(tree, payload, profile)[0]
 
 
 def _failed(path: str, error: Exception) -> Report:
     return Report(path, error=tree_error(path, error))
+
+
+def check_and_boot(
+    tree: TreeFile, payload: Payload, profile: Profile
+) -> tuple[Report, Examined | None]:
+    """Check `tree`, with the boot that the report is of; None where there can be none.
+
+    Raises BootsimError for what cannot be booted.
+    """
+    loaded = load(tree.name, tree.dtb, payload, profile)
+    boot = booted(loaded, payload)
+    located = [_locate(finding, tree) for finding in _all_findings(tree.dtb, loaded, boot)]
+    stage = boot.kernel.trace.stage if boot is not None else None
+    report = Report(tree.name, tuple(ranked(located)), stage=stage)
+    return report, None if loaded.assumed else boot
 
 
 def booted(loaded: Loaded, payload: Payload) -> Examined | None:

@@ -28,7 +28,7 @@ def boot(account: bool, as_json: bool, **options: Any) -> None:
     The log is the kernel's, after what the guest wrote to the UART.
     """
     if account:
-        print_account(run_boot(options), as_json)
+        print_account(run_boot(options, account=True, as_json=as_json), as_json)
         return
     print_summary(run_boot(options, log=not as_json, as_json=as_json), as_json)
 

@@ -71,7 +71,8 @@ def kernel(
         return
     place = {"until" if until in UNTIL else "function": until}
     if account:
-        print_account(run_kernel(kernel_boot(options), place), as_json)
+        booted = run_kernel(kernel_boot(options), place, account=True, as_json=as_json)
+        print_account(booted, as_json)
         return
     boot = run_kernel(kernel_boot(options), place, log=not as_json, as_json=as_json)
     print_kernel_summary(boot, as_json)

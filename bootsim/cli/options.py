@@ -142,8 +142,8 @@ _INSPECT_OPTIONS = (
 account_option = click.option(
     "--account",
     is_flag=True,
-    help="Print where the RAM went instead: each step from what the tree has to what the buddy"
-    " allocator got, with owner and bytes.",
+    help="Print where the RAM went instead, also of a boot that dies: each step from what the tree"
+    " has to what the buddy allocator got, with owner and bytes.",
 )
 
 _FLEET_OPTIONS = (

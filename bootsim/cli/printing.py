@@ -57,8 +57,12 @@ def wrapped(text: str, indent: str, further: str | None = None) -> Iterator[str]
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_MAX
     width = min(max(columns, 40), _WIDTH_MAX)
     further = indent if further is None else further
-    for number, line in enumerate(textwrap.wrap(text, width - len(further)) or [""]):
+    for number, line in enumerate(_words(text, width - len(further)) or [""]):
         yield (further if number else indent) + line
+
+
+def _words(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)  # a path or a number stays whole
 
 
 class Bar:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +29,12 @@ def run_boot(
     *,
     log: bool = False,
     as_json: bool = False,
+    account: bool = False,
     drivers: list[Any] | None = None,
     profile: Profile | None = None,
 ) -> Boot:
-    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
+    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies; with
+    `account`, where the RAM was then."""
     from bootsim.simulate import Boot
 
     if options["ram_fill"] and sys.stderr.isatty():
@@ -43,7 +47,9 @@ def run_boot(
     try:
         machine.run()
     except BootsimError as error:
-        if as_json and machine.kernel is not None:
+        if account and machine.kernel is not None:
+            _account_of_the_dead(machine, as_json, str(error))
+        elif as_json and machine.kernel is not None:
             print_summary(machine, as_json, error=str(error))
         raise
     finally:
@@ -66,13 +72,21 @@ def print_notes(notes: list[str]) -> None:
 
 
 def run_kernel(
-    boot: RealBoot, until: dict[str, str], *, log: bool = False, as_json: bool = False
+    boot: RealBoot,
+    until: dict[str, str],
+    *,
+    log: bool = False,
+    as_json: bool = False,
+    account: bool = False,
 ) -> RealBoot:
-    """Run a real kernel, as RealBoot.run(**until); with `log`, print its log, also if it dies."""
+    """Run a real kernel, as RealBoot.run(**until); with `log`, print its log, also if it dies; with
+    `account`, where the RAM was then."""
     try:
         boot.run(**until)
     except BootsimError as error:
-        if as_json:
+        if account:
+            _account_of_the_dead(boot, as_json, str(error))
+        elif as_json:
             print_kernel_summary(boot, error=str(error))
         raise
     finally:
@@ -147,12 +161,21 @@ def print_summary(booted: Boot, as_json: bool, *, error: str | None = None) -> N
     print_view(view, as_json)
 
 
-def print_account(boot: Boot | RealBoot, as_json: bool) -> None:
-    """Where the RAM went."""
+def print_account(boot: Boot | RealBoot, as_json: bool, *, error: str | None = None) -> None:
+    """Where the RAM went; `error` is what the boot has died of."""
     from bootsim.views.account import account
     from bootsim.views.waterfall import view
 
-    print_view(view(account(boot, boot.board.memory), paint), as_json)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    found = view(account(boot, boot.board.memory), paint, width=width)
+    found.data["error"] = error
+    print_view(found, as_json)
+
+
+def _account_of_the_dead(boot: Boot | RealBoot, as_json: bool, error: str) -> None:
+    """Where the RAM was when the boot died, if it came to have any."""
+    with suppress(BootsimError):
+        print_account(boot, as_json, error=error)
 
 
 def profile_of(options: dict[str, Any]) -> Profile:

@@ -41,13 +41,13 @@ _EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
     metavar="KEY=VALUE,...",
     help="Boot with each of these values: highmem=y,n; vmsplit=3G,3G_OPT,2G,1G; ram=SIZE or"
     " BASE:SIZE; or any parameter of the command line, as mem, vmalloc, cma. The value `default`"
-    " is as it is. Several keys: all combinations.",
+    " is as without the key, a parameter taken off. Several keys: all combinations.",
 )
 @click.option(
     "--highmem-exit",
     is_flag=True,
-    help="Report how many boards lose RAM without HIGHMEM, by vmsplit and vmalloc=. Boots go up to"
-    f" {_EXIT_STAGE}.",
+    help="Report which boards lose RAM without HIGHMEM, by vmsplit and vmalloc=, how much, which"
+    f" split keeps it, and what does not boot. Boots go up to {_EXIT_STAGE}.",
 )
 @click.option("--append", metavar="ARGS", help="Kernel command line, in place of the trees'.")
 @click.option(
@@ -65,8 +65,9 @@ def whatif(trees: tuple[Path, ...], **options: Any) -> None:
     """Tell what becomes of boards when kernel, command line or RAM are changed.
 
     Boots the model on each TREE, a blob, its source (.dts), or a folder of blobs, once a
-    combination, and shows lowmem, highmem, RAM that is lost (of that, for want of HIGHMEM), what is
-    free at the handover, the longest run of free pages, and why a boot dies.
+    combination, and shows the tree's RAM; lowmem and highmem; the RAM that is lost to Linux, and of
+    that what is cut off for want of HIGHMEM; what is free at the handover; the largest run of free
+    pages; the errors that the kernel logs, and why a boot dies.
 
     Exit status: 0 done, 1 a boot died, 2 bad input (the other trees are done all the same), 130
     interrupted.
@@ -149,6 +150,14 @@ class _Run:
             for line in self._table.lines(answer):
                 click.echo(printable(line))
 
+    def _report(self) -> Iterator[str]:
+        from bootsim.views.highmem_exit import highmem_exit
+        from bootsim.views.whatif import left_out, summary
+
+        if self._options["highmem_exit"]:
+            return highmem_exit(self._answers, self._options["profile"])
+        return summary(self._answers) if self._many else left_out(self._answers)
+
     def finish(self) -> None:
         """Print what comes at the end, and end with the right status."""
         from bootsim.views import whatif as view
@@ -157,10 +166,8 @@ class _Run:
             answers = [view.data(answer) for answer in self._answers]
             click.echo(json.dumps({"interrupted": self._broken_off is not None, "trees": answers}))
         elif not self._options["as_csv"]:
-            report = view.highmem_exit if self._options["highmem_exit"] else view.summary
-            lines = report if self._many or self._options["highmem_exit"] else view.left_out
-            for line in lines(self._answers):
-                click.echo(line)
+            for line in self._report():
+                click.echo(printable(line))
         if self._broken_off is not None:
             raise self._broken_off
         rows = [row for answer in self._answers for row in answer.rows]

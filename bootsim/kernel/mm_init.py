@@ -75,7 +75,7 @@ class Node:
         self.spans = tuple(spans)
         self.present = merge_ranges(r for span in spans for r in span.present_ranges)
         self.start_pfn = min(span.start_pfn for span in spans if span.spanned_pages)
-        self.end_pfn = max(span.end_pfn for span in spans)
+        self.end_pfn = max(span.end_pfn for span in spans if span.spanned_pages)
         # MAX_NR_ZONES decides how many bits of page->flags name the zone (ZONES_SHIFT).
         self.zones_pgshift = 32 - (len(spans) - 1).bit_length()
 

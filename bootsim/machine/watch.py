@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 
 _POLL_MAX = 1_000_000  # milliseconds
+_AGAIN = 10  # milliseconds between two attempts to stop
 
 
 class Watch:
-    """For the time of a `with`: calls `stop`, once, when `deadline` passes or SIGINT comes.
+    """For the time of a `with`: calls `stop` once `deadline` has passed or SIGINT has come.
 
+    And again until the `with` ends: a run that has only just been asked for, and has not begun, does
+    not notice that it is to stop.
     `deadline` is of time.monotonic(). `interrupted` tells that it was SIGINT. Python runs a
     signal's handler only between two of its own instructions; the byte that it writes to its wakeup
     file descriptor right away is what is waited for here. Signals reach the main thread alone:
@@ -58,4 +61,7 @@ class Watch:
             if signal.SIGINT in heard:
                 self.interrupted = True
                 break
-        self._stop()
+        while True:
+            self._stop()
+            if ear.poll(_AGAIN) and not os.read(self._ear, 64):
+                return

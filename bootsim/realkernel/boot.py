@@ -129,7 +129,7 @@ class RealBoot(BootOnMachine):
         self._at: int | None = None  # the point where the run was stopped
         self._started = self._panicked = False
         self._seen: list[tuple[int, Seen]] = []  # each with the log's length then
-        self._uses = Uses(self.placement)
+        self._uses = Uses(self.placement, self._blob, self.name)
         self._told = 0, 0  # how much of what was seen is in the trace; the next record for it
         self._set_up_cpu()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
+from bootsim.dmesg.tree import TreeFacts, tree_facts
 from bootsim.dmesg.words import function_of, reserves_for_an_allocator
 from bootsim.loader import Placement
 from bootsim.machine.memory import Range
@@ -14,7 +16,9 @@ from bootsim.trace import Event, MemblockAlloc, MemblockRange, Printk, Use
 class Uses:
     """Names for what is reserved, as the events of a boot come."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, blob: bytes, name: str) -> None:
+        """The tree in `blob`, of that `name`, tells what it reserves at an address."""
+        self._blob, self._name = blob, name
         self._loaded = [(placement.kernel, KERNEL_IMAGE), (placement.dtb, "device tree")]
         if placement.initrd is not None:
             self._loaded.append((placement.initrd, "initrd"))
@@ -32,8 +36,16 @@ class Uses:
                 span = Range(event.base, event.size)
                 self._taken.append(span)
                 yield Use(event.base, event.size, self._what(span, event.caller))
+            elif isinstance(event, MemblockRange) and event.function == "memblock_mark_nomap":
+                what = self._tree.what(Range(event.base, event.size))
+                if what is not None:
+                    yield Use(event.base, event.size, what)
             elif isinstance(event, Printk):
                 yield from self._told(event.text)
+
+    @cached_property
+    def _tree(self) -> TreeFacts:
+        return tree_facts(self._blob, self._name)
 
     def _what(self, span: Range, caller: str) -> str:
         for loaded, what in self._loaded:
@@ -43,7 +55,7 @@ class Uses:
             return "swapper_pg_dir"
         if self._asked is not None and reserves_for_an_allocator(caller):
             caller, self._asked = self._asked, None
-        return name_of(span, function_of(caller), None)
+        return name_of(span, function_of(caller), self._tree)
 
     def _told(self, text: str) -> Iterator[Use]:
         """The memory that was taken last for what the kernel's words name."""

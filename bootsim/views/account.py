@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 from typing import Any
@@ -27,7 +27,8 @@ from bootsim.views.categories import CMA
 from bootsim.views.owners import Layer, Ownership, State
 
 _MEMORY_LINE = re.compile(
-    r"Memory: (\d+)K/(\d+)K available \(.*, (\d+)K reserved, (\d+)K cma-reserved[,)]"
+    r"Memory: (\d+)K/(\d+)K available \(.*, (\d+)K init, .*, (\d+)K reserved,"
+    r" (\d+)K cma-reserved[,)]"
 )
 # Why memory went that was there, by who removed it.
 _REMOVED = {
@@ -39,6 +40,8 @@ _ADDED = {
     "early_init_dt_check_for_usable_mem_range": "not in the tree's memory: from"
     " linux,usable-memory-range",
 }
+FREE = "free, in the buddy allocator"
+NOT_RESERVED = "not reserved: free for memblock to allocate"
 _LAST_BYTE = "the last byte below 4 GiB, which memblock cannot have (memblock_cap_size)"
 _CAPPED = "capped without a word (memblock_cap_memory_range, linux,usable-memory-range)"
 _NEVER_ADDED = "left out by the tree (linux,usable-memory), or no room in memblock.memory"
@@ -84,6 +87,7 @@ class Said:
     total: int
     reserved: int
     cma: int
+    init: int = field(default=0, compare=False)  # of the kernel, given back later
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,8 @@ class Account:
 
     `tree` is what the tree's memory nodes list, one after the other, of which `repeated` is there
     before; `added` is what Linux takes and the tree does not have. `pieces` are all bytes of both,
-    in address order. `said` is None where the kernel has no "Memory:" line.
+    in address order. `said` is None where the kernel has no "Memory:" line. `stage` is the one that
+    the boot stands after; before the handover memblock alone knows what is free.
     """
 
     tree: tuple[Range, ...]
@@ -100,6 +105,12 @@ class Account:
     added: tuple[Piece, ...]
     pieces: tuple[Piece, ...]
     said: Said | None
+    stage: str = HANDOVER
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the buddy allocator has what is free."""
+        return self.stage == HANDOVER
 
     def size(self, *kinds: Kind) -> int:
         """The bytes of all pieces of these kinds."""
@@ -109,6 +120,11 @@ class Account:
     def total(self) -> int:
         """Bytes in the tree's memory nodes, those in two of them twice."""
         return sum(bank.size for bank in self.tree)
+
+    @property
+    def most(self) -> int:
+        """The most that there is at any step, bytes."""
+        return self.total + sum(piece.size for piece in self.added)
 
     @property
     def present(self) -> int:
@@ -129,15 +145,16 @@ class Account:
 
 
 def account(boot: BootedKernel, tree: Iterable[Range]) -> Account:
-    """The account of a boot that has come to its handover.
+    """The account of a boot at its handover, or as memblock has it where the boot stands, or died.
 
     `tree` are the ranges that the device tree's memory nodes list, also those that Linux passes
-    over. Raises BootsimError for a boot that has not come so far.
+    over. Raises BootsimError for a boot that has not come to have memory in memblock.
     """
-    if boot.trace.stage != HANDOVER:
+    stage = boot.trace.stage
+    if stage is None or not any(region.size for region in boot.memblock.memory):
         raise BootsimError(
-            f"the boot stands after {boot.trace.stage}: an account is of boots that have come to"
-            f" {HANDOVER}"
+            f"the boot stands {'at its start' if stage is None else f'after {stage}'}: memblock has"
+            " no memory yet that there could be an account of"
         )
     banks = tuple(bank for bank in tree if bank.size)
     layers = _Layers(boot, banks)
@@ -149,8 +166,10 @@ def account(boot: BootedKernel, tree: Iterable[Range]) -> Account:
     said = None
     for event in boot.trace:
         if isinstance(event, Printk) and (match := _MEMORY_LINE.match(event.text)):
-            said = Said(*map(int, match.groups()))
-    return Account(banks, tuple(repeated), _merged(layers.added()), _merged(layers.pieces()), said)
+            available, total, init, reserved, cma = map(int, match.groups())
+            said = Said(available, total, reserved, cma, init)
+    pieces = _merged(layers.added()), _merged(layers.pieces())
+    return Account(banks, tuple(repeated), *pieces, said, stage)
 
 
 class _Layers:
@@ -167,7 +186,11 @@ class _Layers:
         self._see_events(boot)
         self._see_owners(boot)
         self._see_tables(boot)
-        self._see_zones(boot)
+        self._handed_over = boot.trace.stage == HANDOVER
+        if self._handed_over:
+            self._see_zones(boot)
+        else:
+            self._see_memblock(boot)
 
     def _see_events(self, boot: BootedKernel) -> None:
         for event in boot.trace:
@@ -212,6 +235,15 @@ class _Layers:
 
     def _touch(self, base: int, end: int) -> None:
         self._touched.paint(round_down(base, PAGE_SIZE), round_up(end, PAGE_SIZE), "touched")
+
+    def _see_memblock(self, boot: BootedKernel) -> None:
+        """What is free before there are zones: all that is memory and not reserved."""
+        for region in boot.memblock.memory:
+            self._present.paint(region.base, region.end, "present")
+            if not region.flags & MemblockFlags.NOMAP:
+                self._free.paint(region.base, region.end, "free")
+        for region in boot.memblock.reserved:
+            self._free.paint(region.base, region.end, "")
 
     def _see_zones(self, boot: BootedKernel) -> None:
         buddy = boot.buddy
@@ -270,7 +302,7 @@ class _Layers:
         if not self._present.at(base):
             return Kind.NO_PAGE, "in pages that are not all memory, or in no zone"
         if self._free.at(base):
-            return Kind.FREE, "free, in the buddy allocator"
+            return Kind.FREE, FREE if self._handed_over else NOT_RESERVED
         owner = self._owner.at(base) or "reserved"
         if self._memory.at(base) == "nomap":
             return Kind.NOMAP, owner
@@ -286,7 +318,9 @@ class _Layers:
         fate = self._fate.at(base)
         if fate == _IN:
             return _LAST_BYTE if base == ADDRESS_LIMIT - 1 else _CAPPED
-        if fate in _REMOVED and not self._nomap.at(base):
+        if fate == "adjust_lowmem_bounds" and self._nomap.at(base):
+            return f"{self._owner.at(base)}, not mapped, and above lowmem"
+        if fate in _REMOVED:
             return _REMOVED[fate]
         if fate:
             removed, owner = f"removed by {fate}()", self._owner.at(base)

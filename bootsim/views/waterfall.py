@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
+from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.views import View, size_text
-from bootsim.views.account import PRESENT, Account, Kind, Piece, Said
+from bootsim.views.account import FREE, NOT_RESERVED, PRESENT, Account, Kind, Piece, Said
 from bootsim.views.categories import CATEGORIES, NOT_LINUX, RESERVED, Category
 
 Paint = Callable[[str, str], str]
 
-_BAR, _LEVEL = 32, "="  # cells; what there is still
+_LEVEL = "="  # what there is still
+_NARROW = 100  # columns: terminals that have less get shorter bars
 # Names of one kind, the model's and those that a real kernel's functions give: text shows them as
 # one step.
 _GROUPS = (
@@ -25,10 +28,17 @@ _GROUPS = (
     ),
     (re.compile(r"struct resource of |setup_arch\("), "struct resource of each bank"),
     (re.compile(r"per-cpu area|percpu: |pcpu_"), "per-cpu areas and their allocator"),
-    (re.compile(r"(saved|initcall|static)_command_line"), "copies of the command line"),
+    (
+        re.compile(r"(saved|initcall|static)_command_line|start_kernel\(|setup_command_line\("),
+        "copies of the command line",
+    ),
+    (re.compile(r"pageblock flags|setup_usemap\("), "pageblock flags of the zones"),
     (re.compile(r"log buffer's "), "log buffer"),
     (re.compile(r"clock provider "), "clock providers"),
-    (re.compile(r"struct static_vm of "), "struct static_vm of mappings"),
+    (
+        re.compile(r"struct static_vm of |iotable_init\(|vm_reserve_area_early\("),
+        "struct static_vm of mappings",
+    ),
 )
 
 
@@ -57,28 +67,90 @@ def steps(account: Account) -> list[Step]:
     )
 
 
-def view(account: Account, paint: Paint = lambda _letter, text: text) -> View:
-    """The waterfall; `paint(letter, text)` colours its bars."""
-    lines = [
-        _line("", account.total, _bar(account, 0, account.total, _LEVEL, paint), _tree(account))
-    ]
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How wide what is: the bytes, the bar, and the words; None for as long as they are."""
+
+    number: int = 13
+    bar: int = 32
+    text: int | None = None
+
+    @classmethod
+    def of(cls, account: Account, width: int | None) -> _Columns:
+        if width is None or width >= _NARROW:
+            return cls(text=None if width is None else width - 61)
+        number = len(str(account.most)) + 1
+        return cls(number, 12, max(width - number - 28, 20))
+
+    def lines(self, sign: str, size: int, bar: str, words: str) -> Iterator[str]:
+        first, *others = wrap(words, self.text) if self.text is not None else [words]
+        yield f"{sign:1}{size:>{self.number}} {size_text(size):>10} |{bar}| {first}"
+        for other in others:
+            yield " " * (self.number + self.bar + 16) + other
+
+
+def view(
+    account: Account, paint: Paint = lambda _letter, text: text, *, width: int | None = None
+) -> View:
+    """The waterfall; `paint(letter, text)` colours its bars. `width` is that of the terminal, in
+    columns, which long words are broken for; None for lines as long as they are."""
+    columns = _Columns.of(account, width)
+
+    def bar(start: int, size: int, letter: str) -> str:
+        return _bar(account, start, size, letter, paint, columns.bar)
+
     level = account.total
+    lines = [*columns.lines("", level, bar(0, level, _LEVEL), _tree(account))]
     all_steps = steps(account)
     for step in all_steps:
         if step.kind == Kind.FREE:
             continue
         if step.kind in PRESENT and level == account.present and level != account.total:
-            bar = _bar(account, 0, level, _LEVEL, paint)
-            lines.append(_line("=", level, bar, "RAM that has pages, the total of Memory:"))
+            words = _PAGES if account.handed_over else "RAM that memblock has"
+            lines += columns.lines("=", level, bar(0, level, _LEVEL), words)
         sign = "+" if step.kind == Kind.ADDED else "-"
         level += step.size if sign == "+" else -step.size
-        bar = _bar(account, level, step.size, step_kind(step).letter, paint)
-        lines.append(_line(sign, step.size, bar, _what(step)))
-    bar = _bar(account, 0, account.free, _LEVEL, paint)
-    lines.append(_line("=", account.free, bar, "free, in the buddy allocator"))
+        part = bar(level, step.size, step_kind(step).letter)
+        lines += columns.lines(sign, step.size, part, _what(step))
+    words = FREE if account.handed_over else NOT_RESERVED
+    lines += columns.lines("=", account.free, bar(0, account.free, _LEVEL), words)
     lines.append("")
-    lines.append(_check(account))
+    for words in _ending(account):
+        lines += [words] if width is None else wrap(words, min(width, _NARROW))
     return View(_data(account, all_steps), lines)
+
+
+_PAGES = "RAM that has pages, the total of Memory:"
+
+
+def _ending(account: Account) -> Iterator[str]:
+    if not account.handed_over:
+        yield (
+            f"The boot stands after {account.stage}: this is memblock's RAM there, and there is no"
+            ' "Memory:" line yet.'
+        )
+        return
+    yield _check(account)
+    later = _later(account)
+    if later:
+        parts = ", ".join(f"{what} {size_text(size)}" for what, size in later.items())
+        total = account.free + sum(later.values())
+        yield (
+            f"Linux gets more later: {parts}. MemTotal of /proc/meminfo is about"
+            f" {total >> 10} kB then."
+        )
+
+
+def _later(account: Account) -> dict[str, int]:
+    """What is reserved now and comes to the buddy allocator before init runs, bytes: CMA by
+    cma_init_reserved_areas(), the initrd by free_initrd_mem(), .init by free_initmem()."""
+    initrd = sum(p.size for p in account.pieces if p.kind == Kind.RESERVED and p.owner == "initrd")
+    sizes = {
+        "CMA": account.size(Kind.CMA),
+        "the initrd": initrd // PAGE_SIZE * PAGE_SIZE,
+        "the kernel's init part": account.said.init << 10 if account.said is not None else 0,
+    }
+    return {what: size for what, size in sizes.items() if size}
 
 
 def _data(account: Account, all_steps: list[Step]) -> dict[str, Any]:
@@ -88,6 +160,8 @@ def _data(account: Account, all_steps: list[Step]) -> dict[str, Any]:
         "total": account.total,
         "present": account.present,
         "free": account.free,
+        "stage": account.stage,
+        "later": _later(account) if account.handed_over else {},
         "steps": [
             {
                 "kind": step.kind.value,
@@ -100,7 +174,7 @@ def _data(account: Account, all_steps: list[Step]) -> dict[str, Any]:
             }
             for step in all_steps
         ],
-        "counted": _kib(counted),
+        "counted": _kib(counted) if account.handed_over else None,
         "said": None if said is None else _kib(said),
         "agrees": said is None or said == counted,
     }
@@ -157,13 +231,9 @@ def step_kind(step: Step) -> Category:
     return RESERVED if step.kind in (Kind.PARTIAL, Kind.TAKEN) else NOT_LINUX
 
 
-def _line(sign: str, size: int, bar: str, what: str) -> str:
-    return f"{sign:1}{size:>13} {size_text(size):>10} |{bar}| {what}"
-
-
-def _bar(account: Account, start: int, size: int, letter: str, paint: Paint) -> str:
+def _bar(account: Account, start: int, size: int, letter: str, paint: Paint, cells: int) -> str:
     """[start, start + size) of the most that there was, as a bar of letters."""
-    most = max(account.total + sum(piece.size for piece in account.added), 1)
-    first = min(start * _BAR // most, _BAR - 1)
-    last = min(max(-(-(start + size) * _BAR // most), first + 1), _BAR)
-    return " " * first + paint(letter, letter * (last - first)) + " " * (_BAR - last)
+    most = max(account.most, 1)
+    first = min(start * cells // most, cells - 1)
+    last = min(max(-(-(start + size) * cells // most), first + 1), cells)
+    return " " * first + paint(letter, letter * (last - first)) + " " * (cells - last)
