@@ -15,7 +15,8 @@ from bootsim.errors import BootsimError
 from bootsim.machine.memory import Range
 from bootsim.views.categories import FREE, KERNEL
 from bootsim.views.drawing import Box, Drawing, Polygon, Text, png, shortened, svg
-from bootsim.views.map_picture import grouped, map_picture
+from bootsim.views.groups import grouped
+from bootsim.views.map_picture import map_picture
 from bootsim.views.owners import Owned, State, ownership, ram_of
 from tests.command import Run
 from tests.requirements import need_module
@@ -105,17 +106,19 @@ def test_crumbs_and_crowds_are_shown_together() -> None:
     kernel = reserved(BASE + 5 * PAGE, MIB, "kernel image")
     rest = free(BASE + 5 * PAGE + MIB, 100)
     small = reserved(rest.end, 28, "one")
-    groups = grouped([*crumbs, *tables, kernel, rest, small])
+    groups = list(grouped([*crumbs, *tables, kernel, rest, small]))
     assert [group.name.split(":")[0] for group in groups] == [
         *("64 below a page", "4 page tables", "kernel image", "free", "one")
     ]
     assert [group.kind for group in groups[2:4]] == [KERNEL, FREE]
     assert all(a.end == b.base for a, b in pairwise(groups))
+    assert groups[0].name.endswith(" crumb 6, crumb 7 and 56 more")
+    assert [len(group.members) for group in groups] == [64, 4, 1, 1, 1]
 
 
 def test_what_is_apart_is_not_one() -> None:
     pieces = [reserved(BASE + n * 0x10000, PAGE, f"page table for {n}") for n in range(5)]
-    assert len(grouped(pieces)) == 5
+    assert len(list(grouped(pieces))) == 5
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ import pytest
 from bootsim.simulate import Boot
 from bootsim.trace import Printk, Stage
 from bootsim.views.categories import CATEGORIES, ink_on
+from bootsim.views.groups import grouped
+from bootsim.views.owners import State
 from bootsim.views.report import Finding, Side, Step, json_in_html, model_side, page
-from bootsim.views.report.data import report_data
+from bootsim.views.report.data import NOT_GIVEN, report_data
 from tests.command import Run
 from tests.requirements import need_kernel
 from tests.trees import CELLS, board
@@ -83,10 +85,27 @@ def test_the_data_is_the_history(profile: str) -> None:
             table = getattr(moment.tables, name)
             assert [(row[0], row[1]) for row in rows] == [(r.base, r.size) for r in table]
     for moment, rows in zip(moments, unpacked(data["pieces"], len(moments)), strict=True):
+        given = any(p.state == State.GIVEN for p in moment.pieces)
         assert [(row[0], row[1], strings[row[2]]) for row in rows] == [
-            (p.base, p.end, p.owner) for p in moment.pieces
+            (p.base, p.end, NOT_GIVEN if given and p.state == State.FREE else p.owner)
+            for p in moment.pieces
         ]
     assert len(data["events"]) == len(boot.trace)
+
+
+def test_the_page_groups_as_the_still_picture_does() -> None:
+    boot = side(profile="linux-6.1-armmp")
+    data = report_data([boot])["sides"][0]
+    moments = boot.history.moments
+    most = 0
+    for moment, rows in zip(moments, unpacked(data["crowds"], len(moments)), strict=True):
+        groups = [group for group in grouped(moment.pieces) if len(group.members) > 1]
+        assert [(row[0], row[1], data["strings"][row[2]]) for row in rows] == [
+            (group.base, group.end, group.name) for group in groups
+        ]
+        assert [CATEGORIES[row[3]] for row in rows] == [group.kind for group in groups]
+        most = max(most, len(rows))
+    assert most >= 2
 
 
 def test_free_blocks_are_all_there() -> None:

@@ -2,12 +2,12 @@
 
 Strings are kept once and named by their place; what changes from moment to moment (memblock's
 tables, owners) is kept as splices: [moment, start, how many go, rows that come]. Addresses and
-sizes are bytes. `script.js` is the other end of this format.
+sizes are bytes. data.js is the other end of this format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -30,11 +30,14 @@ from bootsim.trace import (
 from bootsim.views.categories import CATEGORIES, category
 from bootsim.views.compare import compare, comparison_data, request_of
 from bootsim.views.event_text import event_text
+from bootsim.views.groups import grouped
 from bootsim.views.history import Moment
 from bootsim.views.memory import flag_names
+from bootsim.views.owners import Owned, State
 from bootsim.views.report.side import Side
 
 Row = list[Any]
+NOT_GIVEN = "free, and not handed over"
 
 
 def report_data(sides: Sequence[Side]) -> dict[str, Any]:
@@ -71,7 +74,18 @@ def _side(side: Side) -> dict[str, Any]:
         return [[r.base, r.size, strings.place(" ".join(flag_names(r.flags)))] for r in table]
 
     def pieces(moment: Moment) -> list[Row]:
-        return [[p.base, p.end, strings.place(p.owner), kinds[category(p)]] for p in moment.pieces]
+        names = _names(moment.pieces)
+        return [
+            [p.base, p.end, strings.place(name), kinds[category(p)]]
+            for p, name in zip(moment.pieces, names, strict=True)
+        ]
+
+    def crowds(moment: Moment) -> list[Row]:
+        return [
+            [group.base, group.end, strings.place(group.name), kinds[group.kind]]
+            for group in grouped(moment.pieces)
+            if len(group.members) > 1
+        ]
 
     handover = side.handover
     return {
@@ -84,7 +98,8 @@ def _side(side: Side) -> dict[str, Any]:
         "moments": [[m.last, strings.place(m.stage), *m.rooms] for m in moments],
         "memory": _splices(regions(m.tables.memory) for m in moments),
         "reserved": _splices(regions(m.tables.reserved) for m in moments),
-        "pieces": _splices(map(pieces, moments)),
+        "pieces": _splices(_of_each(moments, pieces)),
+        "crowds": _splices(_of_each(moments, crowds)),
         "log": [list(line) for line in side.log],
         "zones": handover and handover.zones,
         "buddyinfo": handover and handover.buddyinfo,
@@ -96,6 +111,25 @@ def _side(side: Side) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in side.findings],
         "strings": list(strings.places),
     }
+
+
+def _of_each(moments: Sequence[Moment], rows: Callable[[Moment], list[Row]]) -> Iterator[list[Row]]:
+    """The rows of each moment, made once where several have the same pieces."""
+    made: list[Row] = []
+    before: Moment | None = None
+    for moment in moments:
+        if before is None or before.pieces is not moment.pieces:
+            made = rows(moment)
+        before = moment
+        yield made
+
+
+def _names(pieces: Sequence[Owned]) -> list[str]:
+    """Whose each piece is; once pages are handed over, what is free and was not is told apart."""
+    given = any(piece.state == State.GIVEN for piece in pieces)
+    return [
+        NOT_GIVEN if given and piece.state == State.FREE else piece.owner for piece in pieces
+    ]
 
 
 def _event(event: Event, side: Side, strings: _Strings) -> Row:

@@ -123,7 +123,7 @@ class View {
     this.count.textContent = `event ${now.last} of ${Math.max(side.events.length - 1, 0)}`;
     this.event.textContent = momentText(side, now);
     this.stages.value = stageStarts(side).findLast(([, start]) => start <= moment)?.[1];
-    const groups = grouped(pieces);
+    const groups = grouped(side, moment);
     const chosen = groups.find((g) => g.members.length && g.base <= this.address && this.address < g.end);
     if (chosen && !chosen.members.some((m) => m.base === chosen.base && this.address < m.end)) this.open.add(chosen.base);
     drawPicture(this, groups, this.handlers());
