@@ -16,7 +16,7 @@ from bootsim.trace import Printk, Stage
 from bootsim.views.categories import CATEGORIES, ink_on
 from bootsim.views.groups import grouped
 from bootsim.views.owners import State
-from bootsim.views.report import Finding, Side, Step, json_in_html, model_side, page
+from bootsim.views.report import Finding, Ram, Side, Step, Sum, json_in_html, model_side, page
 from bootsim.views.report.data import NOT_GIVEN, report_data
 from tests.command import Run
 from tests.requirements import need_kernel
@@ -156,14 +156,15 @@ def test_nothing_from_outside_becomes_markup() -> None:
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE.replace('"', ""))
     boot = side(dtb=tree)
     finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
-    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
-    hostile = page([replace(boot, findings=[finding], waterfall=[step])], HOSTILE)
+    ram = Ram((Sum("-", HOSTILE, 4096),), (Step("-", HOSTILE, 4096, 0, CATEGORIES[0]),))
+    hostile = page([replace(boot, findings=[finding], ram=ram)], HOSTILE)
     assert Page(hostile).tags == Page(usual).tags
     assert Page(hostile).texts["title"][0] == HOSTILE
     data = json.loads(re.findall(r'id="data">(.*?)</script>', hostile)[0])
     assert dict(data["sides"][0]["facts"])["Command line"] == HOSTILE
     assert data["sides"][0]["findings"][0]["details"] == [[HOSTILE, HOSTILE]]
-    assert data["sides"][0]["waterfall"] == [["-", HOSTILE, 4096, 0, 0]]
+    assert data["sides"][0]["waterfall"] == [["-", HOSTILE, 4096, 0, 0, None]]
+    assert data["sides"][0]["sums"] == [["-", HOSTILE, 4096]]
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "\u2028\u2029", "\ud800", "]]>", "\0", "<!--", 'a"b\\'])
@@ -281,5 +282,8 @@ def test_the_waterfall_and_the_findings_are_the_trees(bootsim: Run, tmp_path: Pa
     (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
     steps = entry["waterfall"]
     signs = {"=": 0, "-": -1, "+": 1}
-    assert steps[0][2] + sum(signs[sign] * size for sign, _, size, _, _ in steps) == steps[-1][2]
-    assert entry["findings"] == []
+    assert steps[0][2] + sum(signs[sign] * size for sign, _, size, *_ in steps) == steps[-1][2]
+    assert entry["findings"] is None  # the built-in tree is no file that could be checked
+    signs[""] = 1
+    assert sum(signs[sign] * size for sign, _, size in entry["sums"]) == entry["sums"][-1][2]
+    assert entry["sums"][-1][2] == steps[-1][2]

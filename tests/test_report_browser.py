@@ -18,7 +18,7 @@ from bootsim.trace import MemblockRange
 from bootsim.views.categories import CATEGORIES, FREE, KERNEL
 from bootsim.views.history import history
 from bootsim.views.owners import ram_of
-from bootsim.views.report import Finding, Step, kernel_side, model_side, page
+from bootsim.views.report import Finding, Ram, Step, Sum, kernel_side, model_side, page
 from tests.browser import Browser, chromium
 from tests.requirements import need_kernel
 from tests.trees import CELLS, board
@@ -110,7 +110,9 @@ def test_it_shows_the_end_of_the_boot(browser: Browser, single: Path, boot: Boot
     assert browser.text(".count") == f"event {len(boot.trace) - 1} of {len(boot.trace) - 1}"
     captions = browser.texts(".memblock caption")
     assert captions[1].startswith(f"reserved: {boot.memblock.reserved.cnt} of 128 regions")
-    (normal,) = [row for row in browser.texts(".wide tbody tr") if row.startswith("Normal60000")]
+    (normal,) = [
+        row for row in browser.texts(".wide tbody tr") if row.startswith("Normal0x60000000")
+    ]
     assert f"{boot.buddy.nr_free_pages():,}" in normal
 
 
@@ -137,7 +139,11 @@ def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
     browser.press(LEFT)
     assert browser.text(".count").startswith("event 1 of")
     browser.press("]")
-    assert browser.text("p.event").startswith("memblock_add: [0x60000000-0x9fffffff]")
+    assert browser.text(".event .kernels").startswith("memblock_add: [0x60000000-0x9fffffff]")
+    assert browser.text(".event .words") == (
+        "early_init_dt_add_memory_arch() adds 1 GiB at 0x60000000-0x9fffffff to memory"
+    )
+    assert browser.text(".event .change") == "memory: 0 \u2192 1 region, +1 GiB"
     browser.press(END, "input[type=range]")
     browser.press("/")
     assert browser.run("return document.activeElement.id") == "query"
@@ -167,7 +173,18 @@ def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
         ("0x68000010", "device tree", "0x68000010"),
         ("9f123456", "CMA area reserved", "0x9f123456"),
         ("kernel im", "kernel image", "0x60100000"),
-        ("0x10", "no RAM here", "0x00000010"),
+        ("1744830480", "device tree", "0x68000010"),
+        ("[0x68000010-0x6800ffff]", "device tree", "0x68000010"),
+        ("pfn 60100", "kernel image", "0x60100000"),
+        ("pfn 0x60100", "kernel image", "0x60100000"),
+        ("0x60100000", "kernel image", "0x60100000"),
+        ("0x600fffff", "free", "0x600fffff"),
+        ("0x60b90997", "kernel image", "0x60b90997"),
+        ("0x60b90998", "free, and not handed over", "0x60b90998"),
+        ("0x9fffffff", "CMA area reserved", "0x9fffffff"),
+        ("b0000000", "free", "0x90000000"),
+        ("0xc0000000", "no RAM here: above the last bank, which ends at 0x9fffffff", "0xc0000000"),
+        ("0x10", "no RAM here: below the first bank, which begins at 0x60000000", "0x00000010"),
     ],
 )
 def test_an_address_or_a_name_is_found(
@@ -177,10 +194,12 @@ def test_an_address_or_a_name_is_found(
     browser.press(asked + ENTER, "#query")
     assert browser.text(".card h4") == address
     assert browser.text(".card dd") == owner
-    if owner != "no RAM here":
-        assert browser.run("return document.querySelectorAll('.mark').length") == 2
-        touched = browser.texts(".card .events button")
+    marks = 0 if owner.startswith("no RAM") else 2
+    assert browser.run("return document.querySelectorAll('.mark').length") == marks
+    touched = browser.texts(".card .events button")
+    if not owner.startswith(("no RAM", "free")):
         assert any("memblock_reserve" in text for text in touched)
+    assert browser.text("#told").startswith(f"{address}: ")
 
 
 def test_what_is_gone_at_the_end_is_found_where_it_was(browser: Browser, single: Path) -> None:
@@ -189,7 +208,7 @@ def test_what_is_gone_at_the_end_is_found_where_it_was(browser: Browser, single:
     assert browser.run("return document.querySelectorAll('#results button').length") > 2
     browser.press(DOWN)
     browser.press(ENTER)
-    assert "pcpu_embed_first_chunk" in browser.text("p.event")
+    assert "pcpu_embed_first_chunk" in browser.text(".event .kernels")
 
 
 def test_an_address_tells_where_its_page_came_to(browser: Browser, single: Path) -> None:
@@ -197,7 +216,7 @@ def test_an_address_tells_where_its_page_came_to(browser: Browser, single: Path)
     for asked, told in (
         ("0x70000000", "zone Normal, free: block of order 10 at 0x70000000"),
         ("0x60100000", "zone Normal, kept: kernel image"),
-        ("0x60b90999", "zone Normal, not handed over: the rest of its page is taken"),
+        ("0x60b90999", "zone Normal, kept: kernel image; 1.6 KiB of the page are free"),
     ):
         browser.run("document.querySelector('#query').value = ''")
         browser.press(asked + ENTER, "#query")
@@ -226,7 +245,9 @@ def test_a_log_line_leads_to_its_event(browser: Browser, single: Path, boot: Boo
         "[...document.querySelectorAll('.log button')]"
         ".find((row) => row.textContent.includes('cma: Reserved')).click()"
     )
-    assert browser.text("p.event") == "cma: Reserved 16 MiB at 0x9f000000"
+    assert browser.texts(".event p") == [
+        *("The kernel says", "", "cma: Reserved 16 MiB at 0x9f000000")
+    ]
     reserves = [e for e in boot.trace if isinstance(e, MemblockRange)]
     assert len(reserves) > len(browser.texts(".memblock .link"))
 
@@ -366,24 +387,26 @@ def test_findings_and_the_waterfall_have_their_place(
                 [("the kernel", 0x60100000, 0xA90998)],
             )
         ],
-        waterfall=[
-            Step("=", "the tree's memory", 1024 * MIB, 0, FREE),
-            Step("-", "kernel image", 256 * MIB, 768 * MIB, KERNEL),
-            Step("=", "free", 768 * MIB, 0, FREE),
-        ],
+        ram=Ram(
+            waterfall=(
+                Step("=", "the tree's memory", 1024 * MIB, 0, FREE),
+                Step("-", "kernel image", 512 * MIB, 512 * MIB, KERNEL, 0x60100000),
+                Step("=", "free", 512 * MIB, 0, FREE),
+            )
+        ),
     )
     file = folder / "more.html"
     file.write_text(page([side], "More"), "utf-8")
     browser.open(file)
     browser.click(".findings .link")
     assert browser.text(".card h4") == "0x60100000"
-    assert browser.texts(".waterfall .size") == ["1 GiB", "\u2212256 MiB", "768 MiB"]
+    assert browser.texts(".waterfall .size") == ["1 GiB", "\u2212512 MiB", "512 MiB"]
     bars = browser.run(
         "return [...document.querySelectorAll('.waterfall .bar')].map((bar) => {"
         " const [all, part] = [bar, bar.firstChild].map((e) => e.getBoundingClientRect());"
         " return [(part.left - all.left) / all.width, part.width / all.width]; })"
     )
-    for found, wanted in zip(bars, [(0, 1), (0.75, 0.25), (0, 0.75)], strict=True):
+    for found, wanted in zip(bars, [(0, 1), (0.5, 0.5), (0, 0.5)], strict=True):
         assert found == pytest.approx(wanted, abs=0.01)
 
 
@@ -391,8 +414,8 @@ def test_text_from_a_boot_does_no_harm(browser: Browser, folder: Path) -> None:
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE)
     side = model_side(bootsim.boot(dtb=tree), name=HOSTILE, died=HOSTILE)
     finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
-    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
-    hostile = replace(side, findings=[finding], waterfall=[step])
+    ram = Ram((Sum("-", HOSTILE, 4096),), (Step("-", HOSTILE, 4096, 0, CATEGORIES[0]),))
+    hostile = replace(side, findings=[finding], ram=ram)
     file = folder / "hostile.html"
     file.write_text(page([hostile], HOSTILE), "utf-8")
     browser.open(file)

@@ -155,15 +155,15 @@ def _side(
     return replace(model_side(model, died=died), findings=_findings(board, profile))
 
 
-def _findings(board: dict[str, Any], profile: Profile) -> list[Finding]:
-    """What a check of the board's tree finds; none where it is the built-in one."""
+def _findings(board: dict[str, Any], profile: Profile) -> list[Finding] | None:
+    """What a check of the board's tree finds; None where it is the built-in one."""
     from bootsim.check.payload import Payload
     from bootsim.check.tree import check_tree
     from bootsim.views.report import Finding
 
     path: Path | None = board["dtb"] or board["dts"]
     if path is None:
-        return []
+        return None
     initrd: Path | None = board["initrd"]
     payload = Payload(
         initrd=initrd.stat().st_size if initrd else None,

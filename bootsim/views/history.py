@@ -25,6 +25,7 @@ from bootsim.trace import (
     PageFree,
     Stage,
     Trace,
+    Use,
 )
 from bootsim.views.owners import Owned, Ownership
 
@@ -64,13 +65,15 @@ def history(
     *,
     final: Tables | None = None,
     given: Iterable[tuple[int, int]] = (),
+    known: Iterable[Use] = (),
 ) -> History:
     """The history of a boot on a machine with RAM in `banks`.
 
     `final` are memblock's tables where the boot stopped. `given` are ranges of pfns that the page
-    allocator had then, for boots whose trace has no PageFree.
+    allocator had then, for boots whose trace has no PageFree. `known` are names of what the trace
+    does not name, from where it is reserved on.
     """
-    failed = _failures(trace)
+    failed, unnamed = _failures(trace), tuple(known)
     most = 2 * sum(isinstance(event, MemblockRange) for event in trace) + 2
     memblock = new_memblock(features, most)
     owners = Ownership(banks)
@@ -86,6 +89,9 @@ def history(
             changed |= owners.see(event)
             if isinstance(event, MemblockRange) and number not in failed:
                 apply(memblock, event)
+                for use in unnamed:
+                    if event.function == "memblock_reserve" and _holds(event, use):
+                        owners.see(use)
             elif isinstance(event, MemblockResize):
                 memory, reserved = rooms
                 rooms = (event.max, reserved) if event.name == "memory" else (memory, event.max)
@@ -94,7 +100,6 @@ def history(
             pieces = tuple(owners.pieces(tables.memory, tables.reserved))
         moments.append(Moment(first, last, stage, tables, rooms, pieces))
     unseen = _difference(tables, final)
-    given = list(given)
     given = tuple(given)
     if moments and (unseen or given):
         for pfn, end_pfn in given:
@@ -133,6 +138,10 @@ def _failures(trace: Trace) -> set[int]:
                 [n for n, e in reversed(asked) if (e.function, e.base, e.size) == wanted][:1]
             )
     return failed
+
+
+def _holds(event: MemblockRange, use: Use) -> bool:
+    return event.base <= use.base and use.base + use.size <= event.base + event.size
 
 
 def _difference(seen: Tables, final: Tables | None) -> tuple[Region, ...]:

@@ -73,7 +73,7 @@ def view(account: Account, paint: Paint = lambda _letter, text: text) -> View:
         sign = "+" if step.kind == Kind.ADDED else "-"
         level += step.size if sign == "+" else -step.size
         bar = _bar(account, level, step.size, step_kind(step).letter, paint)
-        lines.append(_line(sign, step.size, bar, _what(step)))
+        lines.append(_line(sign, step.size, bar, step_text(step)))
     bar = _bar(account, 0, account.free, _LEVEL, paint)
     lines.append(_line("=", account.free, bar, "free, in the buddy allocator"))
     lines.append("")
@@ -140,7 +140,8 @@ def _group(owner: str) -> str:
     return next((group for pattern, group in _GROUPS if pattern.match(owner)), owner)
 
 
-def _what(step: Step) -> str:
+def step_text(step: Step) -> str:
+    """What a step is, and of how many pieces."""
     text = step.what
     if step.kind == Kind.NOMAP:
         text += ", not mapped"

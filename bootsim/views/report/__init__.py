@@ -18,12 +18,26 @@ from pathlib import Path
 from bootsim import __version__
 from bootsim.views.categories import CATEGORIES, ink_on
 from bootsim.views.report.data import report_data
-from bootsim.views.report.side import Finding, Side, Step, kernel_side, log_side, model_side
+from bootsim.views.report.ram import Ram, Step, Sum
+from bootsim.views.report.side import Finding, Side, kernel_side, log_side, model_side
 
-__all__ = ["Finding", "Side", "Step", "kernel_side", "log_side", "model_side", "page"]
+__all__ = [
+    "Finding",
+    "Ram",
+    "Side",
+    "Step",
+    "Sum",
+    "kernel_side",
+    "log_side",
+    "model_side",
+    "page",
+]
 
 _PARTS = Path(__file__).parent
-_SCRIPTS = ("data.js", "elements.js", "picture.js", "sections.js", "search.js", "main.js")
+_SCRIPTS = (
+    *("data.js", "elements.js", "picture.js", "sections.js", "handover.js", "search.js"),
+    *("comparison.js", "main.js"),
+)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 # "<" could end the script element; the others are for older browsers and for good measure.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})

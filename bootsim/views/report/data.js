@@ -28,8 +28,8 @@ function unpackSide(side, number) {
   const count = side.moments.length;
   const region = ([base, size, flags]) => ({ base, end: base + size, size, flags: text(flags) });
   const piece = ([base, end, owner, kind]) => ({ base, end, size: end - base, owner: text(owner), kind });
-  const events = side.events.map(([kind, words, base, size], index) => ({
-    index, kind: text(kind), text: text(words), base, end: base === undefined ? undefined : base + size,
+  const events = side.events.map(([kind, line, words, base, size], index) => ({
+    index, kind: text(kind), text: text(line), words: text(words), base, end: base === undefined ? undefined : base + size,
   }));
   let first = 0;
   const moments = side.moments.map(([last, stage, memoryRoom, reservedRoom]) => {
@@ -51,7 +51,9 @@ function unpackSide(side, number) {
     Array.from({ length: times }, (_, index) => ({
       base: (pfn + index * 2 ** order) * PAGE, end: (pfn + (index + 1) * 2 ** order) * PAGE, order,
     })));
-  return { ...side, number, events, moments, ...states, momentOf, changes, blocks };
+  const pages = side.pages.map(([pfn, count, zone, fate, why]) =>
+    ({ base: pfn * PAGE, end: (pfn + count) * PAGE, count, zone, fate, why }));
+  return { ...side, number, events, moments, ...states, momentOf, changes, blocks, pages };
 }
 
 // Pieces with those that a map shows as one, their members, put together.

@@ -29,11 +29,12 @@ from bootsim.trace import (
 )
 from bootsim.views.categories import CATEGORIES, category
 from bootsim.views.compare import compare, comparison_data, request_of
-from bootsim.views.event_text import event_text
+from bootsim.views.event_text import event_text, event_words
 from bootsim.views.groups import grouped
 from bootsim.views.history import Moment
 from bootsim.views.memory import flag_names
 from bootsim.views.owners import Owned, State
+from bootsim.views.pages import Fate
 from bootsim.views.report.side import Side
 
 Row = list[Any]
@@ -87,13 +88,14 @@ def _side(side: Side) -> dict[str, Any]:
             if len(group.members) > 1
         ]
 
-    handover = side.handover
+    handover, fates = side.handover, list(Fate)
     return {
         "name": side.name,
         "facts": side.facts,
         "remarks": side.remarks,
         "died": side.died,
         "banks": [[bank.base, bank.end] for bank in side.banks],
+        "linear": side.linear and asdict(side.linear),
         "events": [_event(event, side, strings) for event in side.trace],
         "moments": [[m.last, strings.place(m.stage), *m.rooms] for m in moments],
         "memory": _splices(regions(m.tables.memory) for m in moments),
@@ -104,11 +106,16 @@ def _side(side: Side) -> dict[str, Any]:
         "zones": handover and handover.zones,
         "buddyinfo": handover and handover.buddyinfo,
         "blocks": handover and _block_runs(handover.blocks),
+        "sums": [[term.sign, term.what, term.size] for term in side.ram.sums],
         "waterfall": [
-            [step.sign, step.what, step.size, step.start, kinds[step.kind]]
-            for step in side.waterfall
+            [step.sign, step.what, step.size, step.start, kinds[step.kind], step.base]
+            for step in side.ram.waterfall
         ],
-        "findings": [asdict(finding) for finding in side.findings],
+        "fates": [[fate.value, fate.reason] for fate in fates],
+        "pages": [
+            [run.pfn, run.count, run.zone, fates.index(run.fate), run.why] for run in side.ram.pages
+        ],
+        "findings": None if side.findings is None else [asdict(f) for f in side.findings],
         "strings": list(strings.places),
     }
 
@@ -127,14 +134,13 @@ def _of_each(moments: Sequence[Moment], rows: Callable[[Moment], list[Row]]) -> 
 def _names(pieces: Sequence[Owned]) -> list[str]:
     """Whose each piece is; once pages are handed over, what is free and was not is told apart."""
     given = any(piece.state == State.GIVEN for piece in pieces)
-    return [
-        NOT_GIVEN if given and piece.state == State.FREE else piece.owner for piece in pieces
-    ]
+    return [NOT_GIVEN if given and piece.state == State.FREE else piece.owner for piece in pieces]
 
 
 def _event(event: Event, side: Side, strings: _Strings) -> Row:
-    """[kind, text] and, of what happens to some memory, its base and size."""
-    row = [strings.place(as_data(event)["kind"]), strings.place(event_text(event, side.features))]
+    """[kind, text, plain words] and, of what happens to some memory, its base and size."""
+    texts = as_data(event)["kind"], event_text(event, side.features), event_words(event)
+    row = list(map(strings.place, texts))
     match event:
         case MemblockRange() | MemblockResize() | Use():
             row += [event.base, event.size]

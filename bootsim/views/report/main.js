@@ -10,7 +10,6 @@ const ICONS = {
 };
 const icon = (name) => svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
 const views = [];
-let linked = true;
 
 class View {
   constructor(side) {
@@ -18,25 +17,28 @@ class View {
     this.moment = Math.max(side.moments.length - 1, 0);
     this.address = undefined;
     this.open = new Set();
+    this.letter = sides.length > 1 ? `${"AB"[side.number]}: ` : "";
+    this.suffix = sides.length > 1 ? `, of ${"AB"[side.number]}` : "";
     this.build();
   }
 
   build() {
     const { side } = this;
     const last = Math.max(side.moments.length - 1, 0);
-    const letter = sides.length > 1 ? `${"AB"[side.number]}: ` : "";
-    const label = (text) => `${text}${sides.length > 1 ? ` of ${"AB"[side.number]}` : ""}`;
-    this.slider = el("input", { type: "range", min: 0, max: last, value: last, "aria-label": label("Event") ,
+    const label = (text) => `${text}${this.suffix}`;
+    this.slider = el("input", { type: "range", min: 0, max: last, value: last, "aria-label": label("Event"),
       oninput: () => this.go(Number(this.slider.value)) });
     this.ticks = el("div", { class: "ticks", "aria-hidden": "true" });
+    this.starts = stageStarts(side);
     this.stages = el("select", { "aria-label": label("Stage"), onchange: () => this.go(Number(this.stages.value)) },
-      ...stageStarts(side).map(([stage, moment]) => el("option", { value: moment }, stage)));
+      ...this.starts.map(([stage, moment]) => el("option", { value: moment }, stage)));
     this.count = el("span", { class: "count" });
-    this.event = el("p", { class: "event" });
-    this.picture = el("div", { class: "picture" });
+    this.event = el("div", { class: "event" });
+    this.picture = el("div", { class: "picture", role: "slider", tabindex: "0", "aria-label": label("Map of RAM"), "aria-valuemin": 0 });
+    mapKeys(this);
     this.owners = roving(el("ol", { class: "owners" }));
     this.totals = el("ul", { class: "totals" });
-    this.card = el("div", { class: "card", "aria-live": "polite" });
+    this.card = el("div", { class: "card" });
     this.memory = el("div");
     this.reserved = el("div");
     this.log = drawLog(this);
@@ -44,12 +46,13 @@ class View {
       el("button", { type: "button", "aria-label": label(name), title: name, onclick: press }, icon(sign));
     this.player = button("play", "Play", () => this.play());
     this.head = el("div", { class: "head" },
-      el("h2", {}, letter + side.name),
+      el("h2", {}, this.letter + side.name),
       side.died ? el("p", { class: "died" }, `The boot died: ${side.died}`) : undefined,
+      headline(this),
       el("dl", { class: "facts" }, ...side.facts.map(([name, value]) =>
-        el("div", {}, el("dt", {}, name), el("dd", {}, value || "—")))),
+        el("div", {}, el("dt", {}, name), el("dd", {}, value || "none")))),
       ...side.remarks.map((remark) => el("p", { class: "remark" }, remark)));
-    this.root = el("section", { class: "side", "aria-label": letter + side.name },
+    this.root = el("section", { class: "side", "aria-label": `Boot ${this.letter}${side.name}` },
       el("div", { class: "stick" },
         el("div", { class: "controls" },
           button("first", "First event", () => this.go(0)),
@@ -65,9 +68,11 @@ class View {
         el("section", { class: "address" }, el("h3", {}, "An address"), this.card),
         el("section", { class: "ram" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
         el("section", { class: "memblock" }, el("h3", {}, "memblock"), this.memory, this.reserved),
-        waterfall(side),
-        handover(side),
-        el("section", { class: "wide" }, el("h3", {}, "The kernel's log"), this.log)));
+        waterfall(this),
+        pages(this),
+        zones(this),
+        el("section", { class: "wide" }, el("h3", {}, "The kernel's log"),
+          el("p", { class: "hint" }, "A line leads to its event."), this.log)));
   }
 
   // To a moment; with `lead`, the other side follows to where it had come as far.
@@ -77,7 +82,9 @@ class View {
       const other = views[1 - this.side.number];
       other.go(data.partners[this.side.number][this.moment] ?? 0, false);
     }
-    if (lead) for (const view of views) view.draw();
+    if (!lead) return;
+    for (const view of views) view.draw();
+    toHash();
   }
 
   step(direction) {
@@ -99,46 +106,69 @@ class View {
     this.player.setAttribute("aria-pressed", String(on));
   }
 
-  choose(address, reveal = false) {
+  // `reveal` what comes of it: "card", which may be out of sight, or "all", its owner's row too.
+  choose(address, reveal = "") {
     for (const view of views) { view.address = address; view.draw(); }
+    replace(document.getElementById("told"), `${hex(address)}: ${at(this.side.pieces[this.moment] ?? [], address)?.owner ?? "no RAM"}`);
+    toHash();
+    if (!reveal) return;
     if (this.card.getBoundingClientRect().left === this.owners.getBoundingClientRect().left) {
       this.card.parentElement.scrollIntoView({ block: "start" });  // one column: it is out of sight
       return;
     }
-    if (!reveal) return;
+    if (reveal !== "all") return;
     const row = [...this.owners.querySelectorAll("button")].findLast((r) => Number(r.dataset.base) <= address);
     row?.scrollIntoView({ block: "center" });
     row?.focus({ preventScroll: true });
   }
 
+  resize() {
+    drawTicks(this);
+    this.drawn = undefined;
+    this.draw();
+  }
+
   draw() {
     const { side, moment } = this;
     const now = side.moments[moment] ?? { first: 0, last: 0, stage: "", rooms: {} };
+    this.slider.value = moment;
+    this.slider.setAttribute("aria-valuetext", shown(`event ${now.last}: ${momentText(side, now)[0]}`));
+    replace(this.count, `event ${now.last} of ${Math.max(side.events.length - 1, 0)}`);
+    drawEvent(this, now);
+    this.stages.value = this.starts.findLast(([, start]) => start <= moment)?.[1];
+    this.drawState();
+    drawAddress(this);
+    markLog(this);
+  }
+
+  // What only changes where memory does.
+  drawState() {
+    const { side, moment, address } = this;
+    const before = Math.max(moment - 1, 0);
+    const other = views.length === 2 ? views[1 - side.number] : undefined;
+    const state = ({ side: from }, at) => [from.pieces[at], from.memory[at], from.reserved[at]];
+    const changed = state(this, moment).some((part, index) => part !== state(this, before)[index]);
+    const drawn = [...state(this, moment), changed && moment, address, this.opened, ...(other ? state(other, other.moment) : [])];
+    if (this.drawn?.every((part, index) => part === drawn[index])) return;
+    this.drawn = drawn;
     const focused = document.activeElement?.dataset.base;
     const hadFocus = this.owners.contains(document.activeElement);
     const previous = moment > 0 ? side.pieces[moment - 1] : [];
     const pieces = side.pieces[moment] ?? [];
-    this.slider.value = moment;
-    this.slider.setAttribute("aria-valuetext", `event ${now.last}: ${side.events[now.last]?.text ?? ""}`);
-    this.count.textContent = `event ${now.last} of ${Math.max(side.events.length - 1, 0)}`;
-    this.event.textContent = momentText(side, now);
-    this.stages.value = stageStarts(side).findLast(([, start]) => start <= moment)?.[1];
     const groups = grouped(side, moment);
-    const chosen = groups.find((g) => g.members.length && g.base <= this.address && this.address < g.end);
-    if (chosen && !chosen.members.some((m) => m.base === chosen.base && this.address < m.end)) this.open.add(chosen.base);
+    const chosen = groups.find((g) => g.members.length && g.base <= address && address < g.end);
+    if (chosen && !chosen.members.some((m) => m.base === chosen.base && address < m.end)) this.open.add(chosen.base);
     drawPicture(this, groups, this.handlers());
-    markPicture(this, this.address);
-    const old = keys(previous.flatMap((p) => [p]));
-    const other = views.length === 2 ? views[1 - side.number] : undefined;
+    markPicture(this, address);
+    tellPicture(this, groups);
+    const old = keys(previous);
     const strange = (piece) => other && differs(piece, other.side.pieces[other.moment] ?? []);
-    const fresh = (piece) => moment > 0 && moment < side.moments.length && previous !== pieces && !old.has(key(piece)) && !isFree(piece);
+    const fresh = (piece) => moment > 0 && previous !== pieces && !old.has(key(piece)) && !isFree(piece);
     const any = (test) => (piece) => (piece.members?.length ? piece.members.some(test) : test(piece));
     drawOwners(this, groups, (piece) => `${any(fresh)(piece) ? "new" : ""} ${any(strange)(piece) ? "differs" : ""}`);
     drawTotals(this, pieces);
     for (const name of ["memory", "reserved"])
       drawRegions(this, name, moment > 0 ? side[name][moment - 1] : undefined, other && (other.side[name][other.moment] ?? []));
-    drawAddress(this);
-    markLog(this);
     if (hadFocus) this.owners.querySelector(`button[data-base="${focused}"]`)?.focus({ preventScroll: true });
   }
 
@@ -146,7 +176,7 @@ class View {
     return {
       point: (group, event, place) => showTip(this, group, event, place),
       leave: hideTip,
-      choose: (group, event) => { this.choose(group.members.length ? pointedAt(group, event) : group.base, true); },
+      choose: (group, event) => { this.choose(group.members.length ? pointedAt(group, event) : group.base, "all"); },
     };
   }
 }
@@ -165,12 +195,36 @@ function pointedAt(group, event) {
   return Math.floor(group.base + part * group.size);
 }
 
+// A moment in plain words, and in the kernel's where those are others.
 function momentText(side, now) {
   const events = side.events.slice(now.first, now.last + 1);
-  if (events.length < 2) return events[0]?.text ?? "Nothing has happened";
-  const bytes = events.reduce((sum, event) => sum + event.end - event.base, 0);
-  const way = events[0].kind === "page_free" ? "come to" : "leave";
-  return `${events.length} blocks, ${sizeText(bytes)}, ${way} the buddy allocator`;
+  if (events.length > 1) {
+    const bytes = events.reduce((sum, event) => sum + event.end - event.base, 0);
+    const way = events[0].kind === "page_free" ? "come to" : "leave";
+    return [`${events.length} blocks, ${sizeText(bytes)}, ${way} the buddy allocator`, ""];
+  }
+  const [event] = events;
+  if (!event) return ["Nothing has happened", ""];
+  if (event.kind === "printk") return ["The kernel says", event.text];
+  return event.words ? [event.words, event.text] : [event.text, ""];
+}
+
+function drawEvent(view, now) {
+  const { side, moment } = view;
+  const [words, text] = momentText(side, now);
+  const changes = ["memory", "reserved"].flatMap((name) => {
+    const after = side[name][moment] ?? [], before = side[name][moment - 1] ?? [];
+    return after === before || moment === 0 && !after.length ? [] : [tableChange(name, before, after)];
+  });
+  replace(view.event, el("p", { class: "words" }, words),
+    el("p", { class: "change" }, changes.join("; ")), el("p", { class: "kernels" }, text));
+}
+
+function tableChange(name, before, after) {
+  const size = (regions) => regions.reduce((sum, region) => sum + region.size, 0);
+  const grown = size(after) - size(before);
+  const regions = before.length === after.length ? `${after.length}` : `${before.length} → ${after.length}`;
+  return `${name}: ${regions} region${after.length === 1 ? "" : "s"}${grown ? `, ${grown > 0 ? "+" : "−"}${sizeText(Math.abs(grown))}` : ""}`;
 }
 
 function stageStarts(side) {
@@ -188,14 +242,14 @@ function drawTicks(view) {
   const last = Math.max(side.moments.length - 1, 1);
   const width = Math.max(view.ticks.clientWidth, 100), thumb = 16;
   const x = (moment) => thumb / 2 + moment / last * (width - thumb);
-  const starts = stageStarts(side);
+  const { starts } = view;
   const root = svg("svg", { viewBox: `0 0 ${width} 14`, width, height: 14 });
   starts.forEach(([stage, start], index) => {
     const end = starts[index + 1]?.[1] ?? last;
     root.append(svg("rect", { class: index % 2 ? "stage odd" : "stage", x: x(start), y: 0, width: Math.max(x(end) - x(start), 1), height: 14 },
       svg("title", {}, stage)));
   });
-  for (const change of side.changes) root.append(svg("path", { class: "change", d: `M${x(change).toFixed(1)} 3v8` }));
+  for (const change of side.changes) root.append(svg("path", { class: "tick", d: `M${x(change).toFixed(1)} 3v8` }));
   view.ticks.replaceChildren(root);
 }
 
@@ -204,15 +258,54 @@ const tip = el("div", { class: "tip", "aria-hidden": "true", hidden: true });
 function showTip(view, group, event) {
   const address = pointedAt(group, event);
   const piece = at(view.side.pieces[view.moment], address) ?? group;
-  tip.replaceChildren(el("b", {}, group.members.length && !event.target.classList.contains("detail") ? group.owner : piece.owner),
+  placeTip(event.clientX + 14, event.clientY + 16,
+    el("b", {}, group.members.length && !event.target.classList.contains("detail") ? group.owner : piece.owner),
     el("span", {}, `${span(piece)}, ${sizeText(piece.size)}`), el("span", {}, `here: ${hex(address)}`));
+}
+
+// The chosen piece, told at its place in the map to those who came there by keyboard.
+function pointOut(view) {
+  const place = view.places?.detail.find(({ group }) => group.base <= view.address && view.address < group.end);
+  if (!place) return;
+  const box = view.picture.getBoundingClientRect();
+  placeTip(box.left + place.x, box.bottom + 4, el("b", {}, place.group.owner),
+    el("span", {}, `${span(place.group)}, ${sizeText(place.group.size)}`));
+}
+
+function placeTip(x, y, ...content) {
+  replace(tip, ...content);
   tip.hidden = false;
   const { innerWidth, innerHeight } = window;
-  tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
-  tip.style.top = `${Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8)}px`;
+  tip.style.left = `${Math.max(Math.min(x, innerWidth - tip.offsetWidth - 8), 8)}px`;
+  tip.style.top = `${Math.max(Math.min(y, innerHeight - tip.offsetHeight - 8), 8)}px`;
 }
 
 const hideTip = () => { tip.hidden = true; };
+
+// The event and the address in the page's own: "report.html#event=212&address=0x60100000" leads there.
+const NAMES = ["event", "event-b"];
+
+function fromHash() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  for (const view of views) {
+    const event = Number(wanted.get(NAMES[view.side.number]) ?? NaN);
+    if (event in view.side.momentOf) view.go(view.side.momentOf[event], !wanted.has("event-b"));
+  }
+  const [address] = addressesIn(wanted.get("address") ?? "")[0] ?? [];
+  if (address !== undefined) for (const view of views) view.address = address;
+  for (const view of views) view.draw();
+}
+
+let kept;
+function toHash() {
+  clearTimeout(kept);
+  kept = setTimeout(() => {
+    const told = new URLSearchParams();
+    for (const view of views) if (view.side.moments.length) told.set(NAMES[view.side.number], view.side.moments[view.moment].last);
+    if (views[0].address !== undefined) told.set("address", hex(views[0].address));
+    try { history.replaceState(null, "", `#${told}`); } catch { /* a frame may have no history */ }
+  }, 400);
+}
 
 function setUpTheme() {
   const button = document.getElementById("theme"), names = ["auto", "light", "dark"];
@@ -220,46 +313,12 @@ function setUpTheme() {
   const set = (name) => {
     if (name === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = name;
-    button.textContent = `Theme: ${name}`;
+    replace(button, `Theme: ${name}`);
     button.dataset.name = name;
     try { localStorage.setItem("bootsim-theme", name); } catch { /* a file may have no storage */ }
   };
   button.addEventListener("click", () => set(names[(names.indexOf(button.dataset.name) + 1) % names.length]));
   set(names.includes(kept()) ? kept() : "auto");
-}
-
-function comparison() {
-  const { a, b, equal, parts } = data.comparison;
-  const verdicts = parts.map((part) => ({
-    mark: part.verdict === "different" ? "differs" : "",
-    cells: [part.title, part.verdict, part.unknown || (part.total > 1 ? `${part.same} of ${part.total}` : ""),
-      differences(part)],
-  }));
-  return el("section", { class: "comparison" },
-    el("h2", {}, equal ? "No difference" : "What differs"),
-    el("p", {}, `A is ${a}, B is ${b}. The sliders go together: each boot stands where it had asked memblock for the same. `,
-      el("label", {}, el("input", { type: "checkbox", checked: true,
-        onchange: (event) => { linked = event.target.checked; } }), " go together")),
-    table("What was compared", ["What", "Verdict", "Same", "Differences"], verdicts),
-    el("div", { class: "which", role: "group", "aria-label": "Show" }, ...["A", "B"].map((letter, number) =>
-      el("button", { type: "button", "aria-pressed": String(number === 0), onclick: (event) => show(number, event.target) },
-        `${letter}: ${sides[number].name}`))));
-}
-
-function show(number, pressed) {
-  document.body.dataset.shown = number;
-  for (const other of pressed.parentElement.children) other.setAttribute("aria-pressed", String(other === pressed));
-  for (const view of views) { drawTicks(view); view.draw(); }
-}
-
-function differences(part) {
-  const lines = [...part.remarks, ...part.differences];
-  if (!lines.length) return "";
-  const shown = lines.slice(0, 200).map((line) => el("li", {},
-    line.a ? el("div", { class: "a" }, `A ${line.a}`) : undefined,
-    line.b ? el("div", { class: "b" }, `B ${line.b}`) : undefined,
-    line.followers ? el("small", {}, `and ${line.followers} that only follow`) : undefined));
-  return el("details", {}, el("summary", {}, `${lines.length}`), el("ul", { class: "lines" }, ...shown));
 }
 
 function setUp() {
@@ -273,8 +332,10 @@ function setUp() {
   document.body.append(tip);
   setUpTheme();
   setUpSearch();
-  const redraw = () => { for (const view of views) { drawTicks(view); view.draw(); } };
+  const redraw = () => { for (const view of views) view.resize(); };
   redraw();
+  fromHash();
+  window.addEventListener("hashchange", fromHash);
   let width = window.innerWidth, waiting;
   window.addEventListener("resize", () => {
     if (window.innerWidth === width) return;
