@@ -12,8 +12,18 @@ from typing import Any
 import pytest
 
 from bootsim.simulate import Boot
-from bootsim.trace import Printk, Stage
-from bootsim.views.categories import CATEGORIES, ink_on
+from bootsim.trace import (
+    Event,
+    MemblockAlloc,
+    MemblockFailure,
+    MemblockRange,
+    MemblockResize,
+    Printk,
+    Refusal,
+    Stage,
+)
+from bootsim.views.categories import CATEGORIES, MEMORY_MAP, ink_on
+from bootsim.views.event_text import event_words
 from bootsim.views.groups import grouped
 from bootsim.views.owners import State
 from bootsim.views.report import Finding, Ram, Side, Step, Sum, json_in_html, model_side, page
@@ -191,6 +201,52 @@ def test_colours_differ_and_carry_their_letters() -> None:
     assert len({c.letter for c in CATEGORIES}) == len(CATEGORIES)
 
 
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            MemblockRange("memblock_reserve", BASE, 4096, 0, -1, "setup_arch+0x1/0x2", False),
+            "setup_arch() reserves 4 KiB at 0x60000000-0x60000fff",
+        ),
+        (
+            MemblockRange("memblock_phys_free", BASE, 0, 0, -1, "", False),
+            "The kernel gives back nothing, at 0x60000000",
+        ),
+        (
+            MemblockRange("memblock_new", BASE, 16, 0, -1, "f", False),
+            "f() calls memblock_new() for 16 B at 0x60000000-0x6000000f",
+        ),
+        (
+            MemblockAlloc("memblock_alloc", 8192, 4096, BASE, 0, -1, "f", False),
+            "f() asks memblock for 8 KiB above 0x60000000, aligned to 4 KiB",
+        ),
+        (
+            MemblockFailure("memblock_reserve", BASE, 4096, -12, "f"),
+            "memblock_reserve() of 4 KiB at 0x60000000-0x60000fff fails with ENOMEM:"
+            " nothing has changed",
+        ),
+        (
+            MemblockResize("reserved", 256, BASE, 4096, False),
+            "memblock.reserved is full: its table moves to 4 KiB at 0x60000000-0x60000fff,"
+            " room for 256 regions",
+        ),
+        (
+            Refusal("reserve", BASE, 4096, "/reserved-memory/a", errno=-16),
+            "Linux refuses: reserve, 4 KiB at 0x60000000-0x60000fff, /reserved-memory/a,"
+            " error EBUSY",
+        ),
+        (Stage("mem_init"), ""),
+    ],
+)
+def test_events_are_told_in_plain_words(event: Event, words: str) -> None:
+    assert event_words(event) == words
+
+
+def test_a_title_has_nothing_that_cannot_be_seen() -> None:
+    text = page([side()], "\u202e\0a\x1b<b>\u2066")
+    assert Page(text).texts["title"][:1] == ["\ufffd\ufffda\ufffd<b>\ufffd"]
+
+
 # The command.
 
 
@@ -241,6 +297,16 @@ def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path
     ends = [unpacked(entry["reserved"], len(entry["moments"]))[-1] for entry in data["sides"]]
     assert [row[:2] for row in ends[0]] == [row[:2] for row in ends[1]]
     assert data["sides"][0]["blocks"]
+    # The memory map, which no event of a real kernel names.
+    for entry in data["sides"]:
+        strings = entry["strings"]
+        (mem_map,) = [
+            row
+            for row in unpacked(entry["pieces"], len(entry["moments"]))[-1]
+            if strings[row[2]] == "memory map (struct page)"
+        ]
+        assert CATEGORIES[mem_map[3]] == MEMORY_MAP
+    assert [entry["sums"] for entry in data["sides"]] == [data["sides"][0]["sums"]] * 2
     status, out, _ = bootsim("kernel", kernel, *options)
     assert status == 0
     log.write_text(out.split("\n\n", 1)[0])
@@ -248,6 +314,15 @@ def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path
     data = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])
     assert data["sides"][1]["log"][-1][2].startswith("Memory: ")
     assert data["sides"][0]["facts"][1][1].endswith("linux-6.1-armmp")
+
+
+def test_of_a_real_kernel_alone_the_tree_is_checked(bootsim: Run, tmp_path: Path) -> None:
+    kernel, file = need_kernel(), tmp_path / "report.html"
+    bad = Path(__file__).parent / "data" / "problems" / "10-overlap.bad.dts"
+    bootsim("report", "-o", file, "--dts", bad, "--kernel", kernel)
+    (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
+    codes = re.findall(r"\S+", bad.read_text().splitlines()[0].removeprefix("// codes:"))
+    assert set(codes) <= {found["code"] for found in entry["findings"]}
 
 
 @pytest.mark.parametrize(

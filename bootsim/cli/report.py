@@ -47,8 +47,9 @@ def report(
     """Write a boot as one HTML file: the map of RAM, with a slider through the boot.
 
     The file needs nothing else, and no network. It has the picture at two scales, memblock's tables
-    and the owner of each address at each event, the zones at the handover, and the log. A boot that
-    dies is shown as far as it came; the exit status is 1 then.
+    and the owner of each address at each event, where the RAM went, what became of each page, the
+    zones at the handover, what `bootsim check` finds in the tree, and the log. A boot that dies is
+    shown as far as it came; the exit status is 1 then.
 
     \b
     bootsim report -o report.html --dtb board.dtb
@@ -111,6 +112,8 @@ def _sides(
         board["cmdline"] = lines[place]
         done[place] = _side(boot, board, options, profile)
     made = [done[place] for place in range(len(opened))]
+    if None not in opened:  # a check is of the tree: of a kernel's that has no model beside it, too
+        made[0] = replace(made[0], findings=_findings(board | {"cmdline": lines[0]}, profile))
     if append is not None and against is None:
         shown = [
             f"{side.name}, {line or 'its own command line'}"

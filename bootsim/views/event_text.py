@@ -86,9 +86,8 @@ def event_words(event: Event) -> str:
                 f" aligned to {size_text(align) if align else 'a cache line'}"
             )
         case MemblockResize(name=name, max=most, base=base, size=size):
-            return (
-                f"memblock.{name} is full: its table moves to {_some(base, size)}, room for {most}"
-            )
+            table = _some(base, size)
+            return f"memblock.{name} is full: its table moves to {table}, room for {most} regions"
         case MemblockFailure(function=function, base=base, size=size, errno=errno):
             error = errorcode.get(-errno, str(-errno))
             return f"{function}() of {_some(base, size)} fails with {error}: nothing has changed"

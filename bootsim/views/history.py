@@ -71,7 +71,7 @@ def history(
 
     `final` are memblock's tables where the boot stopped. `given` are ranges of pfns that the page
     allocator had then, for boots whose trace has no PageFree. `known` are names of what the trace
-    does not name, from where it is reserved on.
+    does not name, or only after who asked for it.
     """
     failed, unnamed = _failures(trace), tuple(known)
     most = 2 * sum(isinstance(event, MemblockRange) for event in trace) + 2
@@ -87,11 +87,11 @@ def history(
         for number in range(first, last + 1):
             event = trace[number]
             changed |= owners.see(event)
+            for use in unnamed:
+                if _keeps(event, use):
+                    owners.see(use)
             if isinstance(event, MemblockRange) and number not in failed:
                 apply(memblock, event)
-                for use in unnamed:
-                    if event.function == "memblock_reserve" and _holds(event, use):
-                        owners.see(use)
             elif isinstance(event, MemblockResize):
                 memory, reserved = rooms
                 rooms = (event.max, reserved) if event.name == "memory" else (memory, event.max)
@@ -140,8 +140,12 @@ def _failures(trace: Trace) -> set[int]:
     return failed
 
 
-def _holds(event: MemblockRange, use: Use) -> bool:
-    return event.base <= use.base and use.base + use.size <= event.base + event.size
+def _keeps(event: Event, use: Use) -> bool:
+    """Whether `event` reserves, or names after who asked for it, what `use` names better."""
+    match event:
+        case Use(base, size) | MemblockRange(function="memblock_reserve", base=base, size=size):
+            return base <= use.base and use.base + use.size <= base + size
+    return False
 
 
 def _difference(seen: Tables, final: Tables | None) -> tuple[Region, ...]:

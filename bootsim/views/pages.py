@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby, pairwise
 
@@ -55,17 +55,29 @@ _FATES = {
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The page frames [pfn, end_pfn), of one zone and with one fate; `why` tells whose they are."""
+    """The page frames [pfn, end_pfn), of one zone and with one fate.
+
+    `owner` tells whose they are, "" where they are free; `spare` bytes at their ends are no one's,
+    and lost with the page.
+    """
 
     pfn: int
     end_pfn: int
     zone: str  # "" where they are in none
     fate: Fate
-    why: str
+    owner: str
+    spare: int
 
     @property
     def count(self) -> int:
         return self.end_pfn - self.pfn
+
+    @property
+    def why(self) -> str:
+        """Whose they are, in words."""
+        if not self.owner:
+            return "free"
+        return self.owner + (f"; {size_text(self.spare)} of it free" if self.spare else "")
 
 
 def pages(boot: BootedKernel, told: Account) -> list[Pages]:
@@ -79,13 +91,14 @@ def pages(boot: BootedKernel, told: Account) -> list[Pages]:
         run = Pages(pfn, end_pfn, zone, *_fate([piece for *_, piece in parts], pfn, end_pfn))
         last = runs[-1] if runs else None
         if last and last.end_pfn == pfn and _same(last) == _same(run):
-            run = Pages(runs.pop().pfn, end_pfn, zone, run.fate, run.why)
+            runs.pop()
+            run = replace(run, pfn=last.pfn, spare=last.spare + run.spare)
         runs.append(run)
     return runs
 
 
 def _same(run: Pages) -> tuple[object, ...]:
-    return run.zone, run.fate, run.why
+    return run.zone, run.fate, run.owner
 
 
 def _cut(piece: Piece, edges: Iterable[int]) -> Iterator[tuple[int, int, Piece]]:
@@ -101,17 +114,17 @@ def _cut(piece: Piece, edges: Iterable[int]) -> Iterator[tuple[int, int, Piece]]
         yield pfn, end_pfn, piece
 
 
-def _fate(parts: list[Piece], pfn: int, end_pfn: int) -> tuple[Fate, str]:
+def _fate(parts: list[Piece], pfn: int, end_pfn: int) -> tuple[Fate, str, int]:
+    """What page frames with these pieces are, whose, and how many bytes of them are no one's."""
     kinds = {piece.kind for piece in parts}
     first = next(kind for kind in _FATES if kind in kinds)
     fate = _FATES[first]
     if fate == Fate.GIVEN:
-        return fate, ""
+        return fate, "", 0
     owners = list(dict.fromkeys(piece.owner for piece in parts if piece.kind == first))
     more = f" and {len(owners) - _NAMED} more" if len(owners) > _NAMED else ""
     base, end = pfn << PAGE_SHIFT, end_pfn << PAGE_SHIFT
     spare = sum(
         min(piece.end, end) - max(piece.base, base) for piece in parts if piece.kind == Kind.PARTIAL
     )
-    rest = f"; {size_text(spare)} of the page are free" if spare and first != Kind.PARTIAL else ""
-    return fate, ", ".join(owners[:_NAMED]) + more + rest
+    return fate, ", ".join(owners[:_NAMED]) + more, spare

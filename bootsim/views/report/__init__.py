@@ -38,6 +38,10 @@ _SCRIPTS = (
     *("data.js", "elements.js", "picture.js", "sections.js", "handover.js", "search.js"),
     *("comparison.js", "main.js"),
 )
+# What HTML has not, or what cannot be seen and turns the direction of the text around it.
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 # "<" could end the script element; the others are for older browsers and for good measure.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -49,7 +53,7 @@ def page(sides: Sequence[Side], title: str) -> str:
     body = "\n".join(map(_part, _SCRIPTS))
     script = f'"use strict";\n(() => {{\n{body}}})();\n'
     slots = {
-        "title": html.escape(title),
+        "title": html.escape(_UNSEEN.sub("\ufffd", title)),
         "version": __version__,
         "style": style,
         "style_hash": _hash(style),

@@ -9,13 +9,14 @@ function comparison() {
     cells: [part.title, part.verdict, part.unknown || (part.total > 1 ? `${part.same} of ${part.total}` : ""),
       differences(part)],
   }));
+  const brief = equal && !parts.some((part) => part.remarks.length || part.unknown);
   const told = table("What was compared", ["What", "Verdict", "Same", "Differences"], rows);
   const names = parts.map((part) => part.title).join(", ");
   return el("section", { class: "comparison", "aria-labelledby": "compared" },
     el("h2", { id: "compared" }, equal ? "No difference" : "What differs"),
     el("p", {}, el("b", {}, "A"), ` is ${a}, `, el("b", {}, "B"), ` is ${b}. `,
-      equal ? `Compared are: ${names}.` : ""),
-    equal && !parts.some((part) => part.remarks.length || part.unknown) ? undefined : told,
+      brief ? `Compared are: ${names}.` : ""),
+    brief ? undefined : told,
     el("label", {}, el("input", { type: "checkbox", checked: true,
       onchange: (event) => { linked = event.target.checked; } }),
     " Move both sliders: each boot stands where it had asked memblock for the same"),
@@ -35,7 +36,7 @@ function differences(part) {
   const lines = [...part.remarks, ...part.differences];
   if (!lines.length) return "";
   const [first] = lines;
-  const short = [first.a && `A ${first.a}`, first.b && `B ${first.b}`].filter(Boolean).join("   ");
+  const short = ["a", "b"].filter((side) => first[side]).map((side) => el("span", {}, `${side.toUpperCase()} ${first[side]}`));
   if (lines.length === 1 && !first.followers) return el("p", { class: "lines" }, short);
   const most = 200;
   return el("details", {},

@@ -33,7 +33,19 @@ const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
 const swatch = (kind) => el("span", { class: `swatch c${kind}`, "aria-hidden": "true" });
-const link = (text, press) => el("button", { type: "button", class: "link", onclick: press }, text);
+const link = (text, press, base) => el("button", { type: "button", class: "link", onclick: press, "data-base": base }, text);
+
+// What is drawn anew in a node keeps the focus where it was: on the button of the same data-base.
+function keepingFocus(node, draw) {
+  const base = node.contains(document.activeElement) ? document.activeElement.dataset.base : undefined;
+  draw();
+  if (base !== undefined) node.querySelector(`button[data-base="${base}"]`)?.focus({ preventScroll: true });
+}
+
+// A long text, folded behind its beginning.
+const BRIEF = 240;
+const folded = (text) => text.length <= BRIEF ? text
+  : el("details", { class: "folded" }, el("summary", {}, `${text.slice(0, BRIEF / 2)}… `, el("small", {}, `${text.length} characters`)), text);
 
 // A list whose rows are one stop for the Tab key: the arrow keys go on from there.
 function roving(list) {

@@ -83,7 +83,7 @@ function pages(view) {
   const runs = () => table("Page frames", ["Pages", "Addresses", "Zone", "What became of them", "Why"],
     side.pages.map((run) => ({ mark: run.fate === 0 ? "given" : "", cells: [count(run.count),
       link(span(run), () => view.choose(run.base, "all")), run.zone || "none", side.fates[run.fate][0],
-      run.why || "free"] })), [0], view.suffix);
+      run.why] })), [0], view.suffix);
   return el("section", { class: "wide" }, el("h3", {}, "Pages at the handover"),
     table("Pages by what became of them", ["Pages", "Memory", "Ranges", "What became of them", "Why"],
       sums.map((sum) => ({ cells: [count(sum.pages), sizeText(sum.pages * PAGE), count(sum.runs), sum.fate, sum.reason] })),

@@ -50,8 +50,8 @@ class View {
       side.died ? el("p", { class: "died" }, `The boot died: ${side.died}`) : undefined,
       headline(this),
       el("dl", { class: "facts" }, ...side.facts.map(([name, value]) =>
-        el("div", {}, el("dt", {}, name), el("dd", {}, value || "none")))),
-      ...side.remarks.map((remark) => el("p", { class: "remark" }, remark)));
+        el("div", {}, el("dt", {}, name), el("dd", {}, folded(value || "none"))))),
+      remarks(side.remarks));
     this.root = el("section", { class: "side", "aria-label": `Boot ${this.letter}${side.name}` },
       el("div", { class: "stick" },
         el("div", { class: "controls" },
@@ -65,7 +65,7 @@ class View {
         this.event, this.picture),
       findings(this),
       el("div", { class: "columns" },
-        el("section", { class: "address" }, el("h3", {}, "An address"), this.card),
+        el("section", { class: "address unchosen" }, el("h3", {}, "An address"), this.card),
         el("section", { class: "ram" }, el("h3", {}, "Whose RAM it is"), this.totals, this.owners),
         el("section", { class: "memblock" }, el("h3", {}, "memblock"), this.memory, this.reserved),
         waterfall(this),
@@ -123,6 +123,11 @@ class View {
   }
 
   resize() {
+    const stick = this.root.querySelector(".stick");
+    if (stick.offsetHeight) {
+      const stays = getComputedStyle(stick).position === "sticky" ? stick.offsetHeight : 0;
+      document.documentElement.style.scrollPaddingTop = `${stays + 12}px`;
+    }
     drawTicks(this);
     this.drawn = undefined;
     this.draw();
@@ -137,7 +142,7 @@ class View {
     drawEvent(this, now);
     this.stages.value = this.starts.findLast(([, start]) => start <= moment)?.[1];
     this.drawState();
-    drawAddress(this);
+    keepingFocus(this.card, () => drawAddress(this));
     markLog(this);
   }
 
@@ -151,8 +156,6 @@ class View {
     const drawn = [...state(this, moment), changed && moment, address, this.opened, ...(other ? state(other, other.moment) : [])];
     if (this.drawn?.every((part, index) => part === drawn[index])) return;
     this.drawn = drawn;
-    const focused = document.activeElement?.dataset.base;
-    const hadFocus = this.owners.contains(document.activeElement);
     const previous = moment > 0 ? side.pieces[moment - 1] : [];
     const pieces = side.pieces[moment] ?? [];
     const groups = grouped(side, moment);
@@ -165,11 +168,11 @@ class View {
     const strange = (piece) => other && differs(piece, other.side.pieces[other.moment] ?? []);
     const fresh = (piece) => moment > 0 && previous !== pieces && !old.has(key(piece)) && !isFree(piece);
     const any = (test) => (piece) => (piece.members?.length ? piece.members.some(test) : test(piece));
-    drawOwners(this, groups, (piece) => `${any(fresh)(piece) ? "new" : ""} ${any(strange)(piece) ? "differs" : ""}`);
+    const marks = (piece) => `${any(fresh)(piece) ? "new" : ""} ${any(strange)(piece) ? "differs" : ""}`;
+    keepingFocus(this.owners, () => drawOwners(this, groups, marks));
     drawTotals(this, pieces);
-    for (const name of ["memory", "reserved"])
-      drawRegions(this, name, moment > 0 ? side[name][moment - 1] : undefined, other && (other.side[name][other.moment] ?? []));
-    if (hadFocus) this.owners.querySelector(`button[data-base="${focused}"]`)?.focus({ preventScroll: true });
+    for (const name of ["memory", "reserved"]) keepingFocus(this[name], () =>
+      drawRegions(this, name, moment > 0 ? side[name][moment - 1] : undefined, other && (other.side[name][other.moment] ?? [])));
   }
 
   handlers() {
@@ -227,11 +230,21 @@ function tableChange(name, before, after) {
   return `${name}: ${regions} region${after.length === 1 ? "" : "s"}${grown ? `, ${grown > 0 ? "+" : "−"}${sizeText(Math.abs(grown))}` : ""}`;
 }
 
+// What must be known of how the rest came about: the first in sight, a crowd behind them.
+function remarks(texts) {
+  const [first, rest] = [texts.slice(0, 3), texts.slice(3)].map((some) =>
+    some.map((text) => el("div", { class: "remark" }, folded(text))));
+  return [...first, rest.length ? el("details", {}, el("summary", {}, `${rest.length} more remarks`), ...rest) : undefined];
+}
+
+// Where each stage begins: its name, and the moment.
 function stageStarts(side) {
   const starts = [];
+  let passed = "";
   side.moments.forEach((moment, index) => {
-    const stage = moment.stage || (starts.length ? `after ${starts.at(-1)[0].replace(/^after /, "")}` : "start");
+    const stage = moment.stage || (passed ? `after ${passed}` : "the boot");
     if (starts.at(-1)?.[0] !== stage) starts.push([stage, index]);
+    passed = moment.stage || passed;
   });
   return starts;
 }

@@ -16,8 +16,8 @@ Sign = Literal["-", "+", "=", ""]
 # What goes on the way from the tree to the buddy allocator, in one line.
 _GONE = (
     ("not Linux's", (Kind.REPEATED, Kind.LOST, Kind.NO_PAGE, Kind.NOMAP)),
-    ("kept by reservations", (Kind.RESERVED, Kind.PARTIAL, Kind.TAKEN)),
-    ("CMA, handed over later", (Kind.CMA,)),
+    ("reserved", (Kind.RESERVED, Kind.PARTIAL, Kind.TAKEN)),
+    ("CMA, for later", (Kind.CMA,)),
 )
 
 
@@ -57,7 +57,7 @@ class Ram:
 
 def sums(told: Account) -> Iterator[Sum]:
     """From the tree's memory to the buddy allocator's in a few terms, summing to the byte."""
-    yield Sum("", "in the device tree", told.total)
+    yield Sum("", "in the tree", told.total)
     if added := sum(piece.size for piece in told.added):
         yield Sum("+", "beyond the tree", added)
     repeated = sum(piece.size for piece in told.repeated)
@@ -65,7 +65,7 @@ def sums(told: Account) -> Iterator[Sum]:
         size = told.size(*kinds) + (repeated if Kind.REPEATED in kinds else 0)
         if size:
             yield Sum("-", what, size)
-    yield Sum("=", "to the buddy allocator", told.free)
+    yield Sum("=", "handed over", told.free)
 
 
 def waterfall(told: Account) -> Iterator[Step]:

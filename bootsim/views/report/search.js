@@ -94,7 +94,7 @@ function setUpSearch() {
     found = find(field.value);
     replace(list, ...found.map((entry) => el("li", {}, el("button", { type: "button",
       onclick: () => { close(); entry.open(); } },
-    entry.kind === undefined ? el("span", { class: "swatch event", "aria-hidden": "true" }) : swatch(entry.kind),
+    entry.kind === undefined ? el("span", { class: "swatch dot", "aria-hidden": "true" }) : swatch(entry.kind),
     el("span", { class: "owner" }, entry.title), el("small", {}, entry.detail)))));
     if (!found.length && field.value.trim()) put(list, el("li", { class: "hint" }, "Nothing found"));
     list.hidden = !field.value.trim();

@@ -56,7 +56,7 @@ function drawRegions(view, name, before, other) {
   const total = regions.reduce((sum, region) => sum + region.size, 0);
   const rows = regions.map((region, index) => ({
     mark: [old && !old.has(key(region)) ? "new" : "", theirs && !theirs.has(key(region)) ? "differs" : ""].join(" "),
-    cells: [index, link(span(region), () => view.choose(region.base, "card")),
+    cells: [index, link(span(region), () => view.choose(region.base, "card"), region.base),
       sizeText(region.size), region.flags,
       name === "memory" ? reservedOf(region, side.reserved[moment]) : ownersText(pieces, region)],
   }));
@@ -64,7 +64,7 @@ function drawRegions(view, name, before, other) {
   const made = table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"],
     rows, [0, 2], view.suffix);
   made.classList.add("regions", name);
-  replace(view[name], made);
+  replace(view[name], firstStop(roving(made)));
 }
 
 // How much of a region of memory is reserved, too.
@@ -105,11 +105,13 @@ function drawAddress(view) {
   facts.push(["Page frame", `0x${pfn.toString(16)} (${pfn})`]);
   if (side.pages.length && moment === side.moments.length - 1) facts.push(["At the handover", provenance(side, address)]);
   const touched = side.events.filter((event) => event.base <= address && address < event.end);
+  view.card.parentElement.classList.remove("unchosen");
   replace(view.card,
     el("h4", {}, hex(address)),
     el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     el("h5", {}, touched.length ? "What happened to it" : "No event names it"),
     eventList(view, touched));
+  inSight(view.card.querySelector(".events"), view.card.querySelector(".events [aria-current]"));
 }
 
 // Where an address is that no bank has.
@@ -126,13 +128,16 @@ function provenance(side, address) {
   const where = run.zone ? `zone ${run.zone}` : "in no zone";
   const block = at(side.blocks, address);
   if (block) return `${where}, free: block of order ${block.order} at ${hex(block.base)}`;
-  return `${where}, ${side.fates[run.fate][0]}: ${run.why || "free"}`;
+  return `${where}, ${side.fates[run.fate][0]}: ${run.why}`;
 }
 
+// Events, those to come paler; the one that the boot stands at, or has just passed, is in sight.
 function eventList(view, events) {
   const now = view.side.moments[view.moment];
+  const passed = events.findLast((event) => event.index <= now.last);
   const list = roving(el("ol", { class: "events" }, ...events.map((event) => el("li", {},
-    el("button", { type: "button", class: event.index > now.last ? "later" : "",
+    el("button", { type: "button", class: event.index > now.last ? "later" : "", "data-base": event.index,
+      "aria-current": event === passed ? "true" : undefined,
       onclick: () => view.go(view.side.momentOf[event.index]) },
     el("span", { class: "number" }, event.index), el("span", {}, event.text))))));
   return firstStop(list);
@@ -154,14 +159,21 @@ function markLog(view) {
   let come = told;
   while (come < rows.length && moments[come] <= view.moment) rows[come++].classList.remove("later");
   while (come > 0 && moments[come - 1] > view.moment) rows[--come].classList.add("later");
+  if (come === told && rows[come - 1]?.hasAttribute("aria-current")) return;
   rows[told - 1]?.removeAttribute("aria-current");
   view.logged.told = come;
   const last = rows[come - 1];
   if (!last) return;
   last.setAttribute("aria-current", "true");
   stop(view.log, last);
-  const { offsetTop, offsetHeight } = last;
-  const { scrollTop, clientHeight } = view.log;
+  inSight(view.log, last);
+}
+
+// Scrolls a list, and nothing around it, to one of its rows.
+function inSight(list, row) {
+  if (!row) return;
+  const { offsetTop, offsetHeight } = row;
+  const { scrollTop, clientHeight } = list;
   if (offsetTop < scrollTop || offsetTop + offsetHeight > scrollTop + clientHeight)
-    view.log.scrollTop = offsetTop - clientHeight / 2;
+    list.scrollTop = offsetTop - clientHeight / 2;
 }

@@ -20,7 +20,6 @@ from bootsim.sources import DUMP_STAGE, Source, Tables
 from bootsim.trace import PageFree, Stage, Trace, Use
 from bootsim.views import size_text, zones
 from bootsim.views.account import account
-from bootsim.views.categories import MEMORY_MAP
 from bootsim.views.history import History, history
 from bootsim.views.owners import ram_of
 from bootsim.views.pages import pages
@@ -232,7 +231,7 @@ def _lowmem(boot: Boot | RealBoot) -> Lowmem:
 def _mem_map(allocator: Any) -> Use:
     """What no function of a kernel names: the caller has other things of memblock, too."""
     mem_map = allocator.mem_map
-    return Use(mem_map.phys, mem_map.count * mem_map.page_size, MEMORY_MAP.owners[0])
+    return Use(mem_map.phys, mem_map.count * mem_map.page_size, "memory map (struct page)")
 
 
 def _ram(boot: Boot | RealBoot, handover: Handover | None) -> Ram:
