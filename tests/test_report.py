@@ -332,6 +332,8 @@ def test_of_a_real_kernel_alone_the_tree_is_checked(bootsim: Run, tmp_path: Path
         (("--against", "/no/such/file"), "/no/such/file"),
         (("--dtb", "/no/such/file"), "/no/such/file"),
         (("--at", "nowhere"), "no stage 'nowhere'"),
+        (("-o", "/no/such/folder/a.html"), "/no/such/folder/a.html: No such file or directory"),
+        (("-o", "-", "--json"), "one can go to standard output"),
     ],
 )
 def test_bad_input_is_one_line(

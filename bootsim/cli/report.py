@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from bootsim.cli.options import FILE, inspect_options
-from bootsim.cli.printing import print_view
+from bootsim.cli.printing import one_output, print_view, write_file
 from bootsim.cli.running import board_of, boot_options, kernel_image, print_notes, profile_of
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 
@@ -60,21 +60,26 @@ def report(
     from bootsim.views import View
     from bootsim.views.report import page
 
+    one_output(as_json, output)
     explicit = click.get_current_context().get_parameter_source("profile")
     sides = _sides(options, against, against_append, explicit == ParameterSource.COMMANDLINE)
     board = next((value for name, value in sides[0].facts if name == "Board"), sides[0].name)
     content = page(sides, title or board).encode("utf-8", "replace")
-    output.write_bytes(content)
+    written = write_file(output, content)
     told = [
         {"name": side.name, "died": side.died, "events": len(side.trace), "remarks": side.remarks}
         for side in sides
     ]
-    lines = [f"{output}: {len(content) / 1024:.0f} KiB: " + ", ".join(s.name for s in sides)]
+    lines = [f"{line}: {', '.join(side.name for side in sides)}" for line in written]
     for side in sides:
         print_notes(side.remarks)
         if side.died:
             lines.append(f"{side.name} died: {side.died}")
-    print_view(View({"file": str(output), "bytes": len(content), "boots": told}, lines), as_json)
+    data = {"file": str(output), "bytes": len(content), "boots": told}
+    if written:
+        print_view(View(data, lines), as_json)
+    else:
+        click.echo("\n".join(lines), nl=bool(lines), err=True)
     if any(side.died for side in sides):
         sys.exit(1)
 

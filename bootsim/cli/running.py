@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,12 @@ def run_boot(
     as_json: bool = False,
     drivers: list[Any] | None = None,
     profile: Profile | None = None,
+    dying: Callable[[Boot], None] | None = None,
 ) -> Boot:
-    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies."""
+    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies.
+
+    `dying` has a boot that dies before its death is told.
+    """
     from bootsim.simulate import Boot
 
     if options["ram_fill"] and sys.stderr.isatty():
@@ -45,6 +49,8 @@ def run_boot(
     except BootsimError as error:
         if as_json and machine.kernel is not None:
             print_summary(machine, as_json, error=str(error))
+        if dying is not None and machine.kernel is not None:
+            dying(machine)
         raise
     finally:
         _print_what_came_out(machine, log=log)
@@ -114,11 +120,11 @@ def boot_options(options: dict[str, Any], profile: Profile) -> dict[str, Any]:
     }
 
 
-def run_either(options: dict[str, Any]) -> Booted:
-    """The model's boot, or with --kernel that of a real kernel."""
+def run_either(options: dict[str, Any], *, dying: Callable[[Boot], None] | None = None) -> Booted:
+    """The model's boot, `dying` as in run_boot(); or with --kernel that of a real kernel."""
     if options["kernel"] is None:
         refuse("it goes with --kernel", "system_map", "vmlinux", "timeout")
-        return run_boot(options)
+        return run_boot(options, dying=dying)
     refuse("it is the model's", "profile", "symbols", "bad_ram")
     from bootsim.realkernel.boot import STAGES, UNTIL
     from bootsim.trace import HANDOVER

@@ -73,7 +73,7 @@ def history(
     allocator had then, for boots whose trace has no PageFree. `known` are names of what the trace
     does not name, or only after who asked for it.
     """
-    failed, unnamed = _failures(trace), tuple(known)
+    failed, known = _failures(trace), tuple(known)
     most = 2 * sum(isinstance(event, MemblockRange) for event in trace) + 2
     memblock = new_memblock(features, most)
     owners = Ownership(banks)
@@ -87,7 +87,7 @@ def history(
         for number in range(first, last + 1):
             event = trace[number]
             changed |= owners.see(event)
-            for use in unnamed:
+            for use in known:
                 if _keeps(event, use):
                     owners.see(use)
             if isinstance(event, MemblockRange) and number not in failed:

@@ -17,11 +17,11 @@ from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
-from bootsim.trace import PageFree, Stage, Trace, Use
+from bootsim.trace import PageFree, Stage, Trace
 from bootsim.views import size_text, zones
 from bootsim.views.account import account
 from bootsim.views.history import History, history
-from bootsim.views.owners import ram_of
+from bootsim.views.owners import ram_of, unnamed
 from bootsim.views.pages import pages
 from bootsim.views.report.ram import Ram, Sum, sums, waterfall
 
@@ -136,7 +136,7 @@ def kernel_side(boot: RealBoot, source: Source, *, name: str | None = None) -> S
     given: list[tuple[int, int]] = []
     if handover is not None and not any(isinstance(event, PageFree) for event in trace):
         given = [(pfn, pfn + (1 << order)) for pfn, order in handover.blocks]
-    known = [_mem_map(boot.buddy)] if handover is not None else []
+    known = unnamed(boot)
     past = history(trace, banks, memblock.features, final=source.final, given=given, known=known)
     return Side(
         name=name or boot.image.name,
@@ -226,12 +226,6 @@ def _lowmem(boot: Boot | RealBoot) -> Lowmem:
     low = [zone.end_pfn for zone in boot.buddy.zones if zone.populated and zone.name != "HighMem"]
     linear = boot.linear
     return Lowmem(linear.phys_offset, max(low, default=0) << PAGE_SHIFT, linear.page_offset)
-
-
-def _mem_map(allocator: Any) -> Use:
-    """What no function of a kernel names: the caller has other things of memblock, too."""
-    mem_map = allocator.mem_map
-    return Use(mem_map.phys, mem_map.count * mem_map.page_size, "memory map (struct page)")
 
 
 def _ram(boot: Boot | RealBoot, handover: Handover | None) -> Ram:
