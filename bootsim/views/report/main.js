@@ -232,7 +232,8 @@ function tableChange(name, before, after) {
 
 // What must be known of how the rest came about: the first in sight, a crowd behind them.
 function remarks(texts) {
-  const [first, rest] = [texts.slice(0, 3), texts.slice(3)].map((some) =>
+  const most = texts.length > 4 ? 3 : 4;
+  const [first, rest] = [texts.slice(0, most), texts.slice(most)].map((some) =>
     some.map((text) => el("div", { class: "remark" }, folded(text))));
   return [...first, rest.length ? el("details", {}, el("summary", {}, `${rest.length} more remarks`), ...rest) : undefined];
 }
