@@ -18,7 +18,9 @@ from bootsim.sources import kernel_source
 from bootsim.trace import MemblockRange, Printk
 from bootsim.views.account import account
 from bootsim.views.categories import CATEGORIES, FREE, KERNEL
+from bootsim.views.drawing import Box
 from bootsim.views.history import history
+from bootsim.views.map_picture import map_picture
 from bootsim.views.owners import ram_of
 from bootsim.views.pages import pages
 from bootsim.views.report import Finding, Ram, Step, Sum, kernel_side, model_side, page
@@ -412,6 +414,26 @@ def test_small_regions_can_be_seen(browser: Browser, crowded: Path) -> None:
     )
     assert len(widths) > 120
     assert min(widths) >= 1
+
+
+def test_the_page_lays_out_as_the_still_picture_does(
+    browser: Browser, single: Path, boot: Boot
+) -> None:
+    browser.open(single)
+    places, width = browser.run(
+        "const picture = document.querySelector('.picture');"
+        "const x = (rect) => rect.x.baseVal.value;"
+        "return [[...picture.querySelectorAll('rect.detail')].map(x), picture.clientWidth]"
+    )
+    last = model_side(boot).history.moments[-1]
+    shapes = map_picture(last.pieces, ram_of(boot), "").shapes
+    boxes = [shape for shape in shapes if isinstance(shape, Box) and shape.hint]
+    strip, detail = ([box for box in boxes if box.y == y] for y in sorted({box.y for box in boxes}))
+    assert len(strip) == len(detail) == len(places)
+    left = detail[0].x
+    inner = max(box.x + box.width for box in strip) - left
+    for found, box in zip(places, detail, strict=True):
+        assert found / width == pytest.approx((box.x - left) / inner, abs=0.002)
 
 
 def test_two_boots_go_together(browser: Browser, double: Path) -> None:
