@@ -36,7 +36,7 @@ __all__ = [
 _PARTS = Path(__file__).parent
 _SCRIPTS = (
     *("data.js", "elements.js", "picture.js", "sections.js", "handover.js", "search.js"),
-    *("comparison.js", "main.js"),
+    *("comparison.js", "view.js", "main.js"),
 )
 # What HTML has not, or what cannot be seen and turns the direction of the text around it.
 _UNSEEN = re.compile(
