@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from tests.requirements import need_module, need_program
@@ -62,6 +63,13 @@ class Browser:
         """Press `keys` in the element, or in the one that has the focus."""
         at = self.driver.find_element("css selector", selector) if selector else None
         (at or self.driver.switch_to.active_element).send_keys(keys)
+
+    def wait(self, script: str, seconds: float = 5) -> None:
+        """Wait until `script` returns something true; an AssertionError where it does not."""
+        end = monotonic() + seconds
+        while not self.run(script):
+            assert monotonic() < end, script
+            sleep(0.05)
 
     def complaints(self) -> list[str]:
         """What the console has been told, and forgets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,11 +12,13 @@ from xml.etree import ElementTree
 import pytest
 
 import bootsim
+from bootsim.cli import main
 from bootsim.errors import BootsimError
 from bootsim.machine.memory import Range
 from bootsim.views.categories import FREE, KERNEL
 from bootsim.views.drawing import Box, Drawing, Polygon, Text, png, shortened, svg
-from bootsim.views.map_picture import grouped, map_picture
+from bootsim.views.groups import grouped
+from bootsim.views.map_picture import map_picture
 from bootsim.views.owners import Owned, State, ownership, ram_of
 from tests.command import Run
 from tests.requirements import need_module
@@ -26,6 +29,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 MIB = 1 << 20
 BASE = 0x60000000
 PAGE = 0x1000
+DEATH = "BUG: a section maps 0xc4101000, where a page table is asked for"
 
 
 def reserved(base: int, size: int, owner: str) -> Owned:
@@ -105,17 +109,19 @@ def test_crumbs_and_crowds_are_shown_together() -> None:
     kernel = reserved(BASE + 5 * PAGE, MIB, "kernel image")
     rest = free(BASE + 5 * PAGE + MIB, 100)
     small = reserved(rest.end, 28, "one")
-    groups = grouped([*crumbs, *tables, kernel, rest, small])
+    groups = list(grouped([*crumbs, *tables, kernel, rest, small]))
     assert [group.name.split(":")[0] for group in groups] == [
         *("64 below a page", "4 page tables", "kernel image", "free", "one")
     ]
     assert [group.kind for group in groups[2:4]] == [KERNEL, FREE]
     assert all(a.end == b.base for a, b in pairwise(groups))
+    assert groups[0].name.endswith(" crumb 6, crumb 7 and 56 more")
+    assert [len(group.members) for group in groups] == [64, 4, 1, 1, 1]
 
 
 def test_what_is_apart_is_not_one() -> None:
     pieces = [reserved(BASE + n * 0x10000, PAGE, f"page table for {n}") for n in range(5)]
-    assert len(grouped(pieces)) == 5
+    assert len(list(grouped(pieces))) == 5
 
 
 @pytest.mark.parametrize(
@@ -142,3 +148,63 @@ def test_a_png_without_pillow_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(BootsimError, match=r"pip install 'bootsim\[pictures\]'"):
         png(picture())
+
+
+def test_addresses_in_a_png_stand_below_each_other() -> None:
+    image_module = need_module("PIL.Image")
+    texts = ("0x00000000-0x00000000", "0xffffffff-0xffffffff", "0x11111111-0x11111111")
+    for anchor in ("start", "end"):
+        middles = []
+        for text in texts:
+            shape = Text(200, 20, text, "#000000", 12, anchor, mono=True)
+            drawing = Drawing(400, 30, "", "#ffffff", (shape,))
+            with image_module.open(BytesIO(png(drawing))) as image:
+                grey = image.convert("L").point(lambda value: 255 - value)
+                left, _, right, _ = grey.getbbox()
+            middles.append((left + right) / 2)
+        assert max(middles) - min(middles) <= 6, anchor  # of 800 pixels; a cell has 14
+
+
+def test_a_picture_goes_to_standard_output(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootsim", "inspect", "map", "--svg", "-"])
+    main()
+    out = capfdbinary.readouterr().out
+    assert ElementTree.fromstring(out).tag == f"{SVG}svg"
+
+
+def test_the_title_tells_the_moment(bootsim: Run, tmp_path: Path) -> None:
+    file = tmp_path / "map.svg"
+    for at, told in (("40", "at event 40, after "), ("paging_init", "after paging_init()")):
+        assert bootsim("inspect", "map", "--svg", file, "--at", at)[0] == 0
+        title = ElementTree.fromstring(file.read_text()).findtext(f"{SVG}title")
+        assert title is not None
+        assert title.startswith(f"V2P-CA9: RAM {told}")
+
+
+def test_a_boot_that_dies_has_a_map(bootsim: Run, tmp_path: Path) -> None:
+    tree, file = tmp_path / "dies.dtb", tmp_path / "map.svg"
+    node = "fw@64100000 { reg = <0x64100000 0x1000>; no-map; };"
+    tree.write_bytes(
+        board((BASE, 256 * MIB), extra=f"reserved-memory {{ {CELLS} ranges; {node} }};")
+    )
+    options = ("--dtb", tree, "--profile", "linux-6.1-armmp")
+    status, _, err = bootsim("inspect", "map", "--svg", file, *options)
+    assert (status, err) == (1, f"bootsim: error: {DEATH}\n")
+    assert "fw@64100000" in file.read_text()
+    status, out, err = bootsim("inspect", "map", *options)
+    assert (status, err) == (1, f"bootsim: error: {DEATH}\n")
+    assert "/reserved-memory/fw@64100000" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--svg", "/no/such/folder/a.svg"), "/no/such/folder/a.svg: No such file or directory"),
+        (("--svg", "-", "--json"), "-: of files and --json, one can go to standard output"),
+        (("--svg", "-", "--png", "-"), "-: of files and --json, one can go to standard output"),
+    ],
+)
+def test_where_no_picture_can_go(arguments: tuple[str, ...], said: str, bootsim: Run) -> None:
+    assert bootsim("inspect", "map", *arguments) == (2, "", f"bootsim: error: {said}\n")

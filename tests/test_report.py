@@ -12,10 +12,22 @@ from typing import Any
 import pytest
 
 from bootsim.simulate import Boot
-from bootsim.trace import Printk, Stage
-from bootsim.views.categories import CATEGORIES, ink_on
-from bootsim.views.report import Finding, Side, Step, json_in_html, model_side, page
-from bootsim.views.report.data import report_data
+from bootsim.trace import (
+    Event,
+    MemblockAlloc,
+    MemblockFailure,
+    MemblockRange,
+    MemblockResize,
+    Printk,
+    Refusal,
+    Stage,
+)
+from bootsim.views.categories import CATEGORIES, MEMORY_MAP, ink_on
+from bootsim.views.event_text import event_words
+from bootsim.views.groups import grouped
+from bootsim.views.owners import State
+from bootsim.views.report import Finding, Ram, Side, Step, Sum, json_in_html, model_side, page
+from bootsim.views.report.data import NOT_GIVEN, report_data
 from tests.command import Run
 from tests.requirements import need_kernel
 from tests.trees import CELLS, board
@@ -83,10 +95,27 @@ def test_the_data_is_the_history(profile: str) -> None:
             table = getattr(moment.tables, name)
             assert [(row[0], row[1]) for row in rows] == [(r.base, r.size) for r in table]
     for moment, rows in zip(moments, unpacked(data["pieces"], len(moments)), strict=True):
+        given = any(p.state == State.GIVEN for p in moment.pieces)
         assert [(row[0], row[1], strings[row[2]]) for row in rows] == [
-            (p.base, p.end, p.owner) for p in moment.pieces
+            (p.base, p.end, NOT_GIVEN if given and p.state == State.FREE else p.owner)
+            for p in moment.pieces
         ]
     assert len(data["events"]) == len(boot.trace)
+
+
+def test_the_page_groups_as_the_still_picture_does() -> None:
+    boot = side(profile="linux-6.1-armmp")
+    data = report_data([boot])["sides"][0]
+    moments = boot.history.moments
+    most = 0
+    for moment, rows in zip(moments, unpacked(data["crowds"], len(moments)), strict=True):
+        groups = [group for group in grouped(moment.pieces) if len(group.members) > 1]
+        assert [(row[0], row[1], data["strings"][row[2]]) for row in rows] == [
+            (group.base, group.end, group.name) for group in groups
+        ]
+        assert [CATEGORIES[row[3]] for row in rows] == [group.kind for group in groups]
+        most = max(most, len(rows))
+    assert most >= 2
 
 
 def test_free_blocks_are_all_there() -> None:
@@ -137,14 +166,15 @@ def test_nothing_from_outside_becomes_markup() -> None:
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE.replace('"', ""))
     boot = side(dtb=tree)
     finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
-    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
-    hostile = page([replace(boot, findings=[finding], waterfall=[step])], HOSTILE)
+    ram = Ram((Sum("-", HOSTILE, 4096),), (Step("-", HOSTILE, 4096, 0, CATEGORIES[0]),))
+    hostile = page([replace(boot, findings=[finding], ram=ram)], HOSTILE)
     assert Page(hostile).tags == Page(usual).tags
     assert Page(hostile).texts["title"][0] == HOSTILE
     data = json.loads(re.findall(r'id="data">(.*?)</script>', hostile)[0])
     assert dict(data["sides"][0]["facts"])["Command line"] == HOSTILE
     assert data["sides"][0]["findings"][0]["details"] == [[HOSTILE, HOSTILE]]
-    assert data["sides"][0]["waterfall"] == [["-", HOSTILE, 4096, 0, 0]]
+    assert data["sides"][0]["waterfall"] == [["-", HOSTILE, 4096, 0, 0, None]]
+    assert data["sides"][0]["sums"] == [["-", HOSTILE, 4096]]
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "\u2028\u2029", "\ud800", "]]>", "\0", "<!--", 'a"b\\'])
@@ -169,6 +199,52 @@ def test_colours_differ_and_carry_their_letters() -> None:
     assert ink_on("#ffffff") == "#000000"
     assert ink_on("#000000") == "#ffffff"
     assert len({c.letter for c in CATEGORIES}) == len(CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            MemblockRange("memblock_reserve", BASE, 4096, 0, -1, "setup_arch+0x1/0x2", False),
+            "setup_arch() reserves 4 KiB at 0x60000000-0x60000fff",
+        ),
+        (
+            MemblockRange("memblock_phys_free", BASE, 0, 0, -1, "", False),
+            "The kernel gives back nothing, at 0x60000000",
+        ),
+        (
+            MemblockRange("memblock_new", BASE, 16, 0, -1, "f", False),
+            "f() calls memblock_new() for 16 B at 0x60000000-0x6000000f",
+        ),
+        (
+            MemblockAlloc("memblock_alloc", 8192, 4096, BASE, 0, -1, "f", False),
+            "f() asks memblock for 8 KiB above 0x60000000, aligned to 4 KiB",
+        ),
+        (
+            MemblockFailure("memblock_reserve", BASE, 4096, -12, "f"),
+            "memblock_reserve() of 4 KiB at 0x60000000-0x60000fff fails with ENOMEM:"
+            " nothing has changed",
+        ),
+        (
+            MemblockResize("reserved", 256, BASE, 4096, False),
+            "memblock.reserved is full: its table moves to 4 KiB at 0x60000000-0x60000fff,"
+            " room for 256 regions",
+        ),
+        (
+            Refusal("reserve", BASE, 4096, "/reserved-memory/a", errno=-16),
+            "Linux refuses: reserve, 4 KiB at 0x60000000-0x60000fff, /reserved-memory/a,"
+            " error EBUSY",
+        ),
+        (Stage("mem_init"), ""),
+    ],
+)
+def test_events_are_told_in_plain_words(event: Event, words: str) -> None:
+    assert event_words(event) == words
+
+
+def test_a_title_has_nothing_that_cannot_be_seen() -> None:
+    text = page([side()], "\u202e\0a\x1b<b>\u2066")
+    assert Page(text).texts["title"][:1] == ["\ufffd\ufffda\ufffd<b>\ufffd"]
 
 
 # The command.
@@ -221,6 +297,16 @@ def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path
     ends = [unpacked(entry["reserved"], len(entry["moments"]))[-1] for entry in data["sides"]]
     assert [row[:2] for row in ends[0]] == [row[:2] for row in ends[1]]
     assert data["sides"][0]["blocks"]
+    # The memory map, which no event of a real kernel names.
+    for entry in data["sides"]:
+        strings = entry["strings"]
+        (mem_map,) = [
+            row
+            for row in unpacked(entry["pieces"], len(entry["moments"]))[-1]
+            if strings[row[2]] == "memory map (struct page)"
+        ]
+        assert CATEGORIES[mem_map[3]] == MEMORY_MAP
+    assert [entry["sums"] for entry in data["sides"]] == [data["sides"][0]["sums"]] * 2
     status, out, _ = bootsim("kernel", kernel, *options)
     assert status == 0
     log.write_text(out.split("\n\n", 1)[0])
@@ -230,6 +316,15 @@ def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path
     assert data["sides"][0]["facts"][1][1].endswith("linux-6.1-armmp")
 
 
+def test_of_a_real_kernel_alone_the_tree_is_checked(bootsim: Run, tmp_path: Path) -> None:
+    kernel, file = need_kernel(), tmp_path / "report.html"
+    bad = Path(__file__).parent / "data" / "problems" / "10-overlap.bad.dts"
+    bootsim("report", "-o", file, "--dts", bad, "--kernel", kernel)
+    (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
+    codes = re.findall(r"\S+", bad.read_text().splitlines()[0].removeprefix("// codes:"))
+    assert set(codes) <= {found["code"] for found in entry["findings"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -237,6 +332,8 @@ def test_the_model_beside_a_real_kernel_and_its_log(bootsim: Run, tmp_path: Path
         (("--against", "/no/such/file"), "/no/such/file"),
         (("--dtb", "/no/such/file"), "/no/such/file"),
         (("--at", "nowhere"), "no stage 'nowhere'"),
+        (("-o", "/no/such/folder/a.html"), "/no/such/folder/a.html: No such file or directory"),
+        (("-o", "-", "--json"), "one can go to standard output"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -262,5 +359,8 @@ def test_the_waterfall_and_the_findings_are_the_trees(bootsim: Run, tmp_path: Pa
     (entry,) = json.loads(re.findall(r'id="data">(.*?)</script>', file.read_text())[0])["sides"]
     steps = entry["waterfall"]
     signs = {"=": 0, "-": -1, "+": 1}
-    assert steps[0][2] + sum(signs[sign] * size for sign, _, size, _, _ in steps) == steps[-1][2]
-    assert entry["findings"] == []
+    assert steps[0][2] + sum(signs[sign] * size for sign, _, size, *_ in steps) == steps[-1][2]
+    assert entry["findings"] is None  # the built-in tree is no file that could be checked
+    signs[""] = 1
+    assert sum(signs[sign] * size for sign, _, size in entry["sums"]) == entry["sums"][-1][2]
+    assert entry["sums"][-1][2] == steps[-1][2]

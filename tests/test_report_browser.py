@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
 from bootsim.simulate import Boot
 from bootsim.sources import kernel_source
-from bootsim.trace import MemblockRange
+from bootsim.trace import MemblockRange, Printk
+from bootsim.views.account import account
 from bootsim.views.categories import CATEGORIES, FREE, KERNEL
+from bootsim.views.drawing import Box
 from bootsim.views.history import history
+from bootsim.views.map_picture import map_picture
 from bootsim.views.owners import ram_of
-from bootsim.views.report import Finding, Step, kernel_side, model_side, page
+from bootsim.views.pages import pages
+from bootsim.views.report import Finding, Ram, Step, Sum, kernel_side, model_side, page
 from tests.browser import Browser, chromium
 from tests.requirements import need_kernel
 from tests.trees import CELLS, board
@@ -110,14 +115,16 @@ def test_it_shows_the_end_of_the_boot(browser: Browser, single: Path, boot: Boot
     assert browser.text(".count") == f"event {len(boot.trace) - 1} of {len(boot.trace) - 1}"
     captions = browser.texts(".memblock caption")
     assert captions[1].startswith(f"reserved: {boot.memblock.reserved.cnt} of 128 regions")
-    (normal,) = [row for row in browser.texts(".wide tbody tr") if row.startswith("Normal60000")]
+    (normal,) = [
+        row for row in browser.texts(".wide tbody tr") if row.startswith("Normal0x60000000")
+    ]
     assert f"{boot.buddy.nr_free_pages():,}" in normal
 
 
 def test_the_slider_leads_through_the_boot(browser: Browser, single: Path, boot: Boot) -> None:
     browser.open(single)
     past = history(boot.trace, ram_of(boot), boot.memblock.features).moments
-    for number in (0, 15, 26, 60, len(past) - 1):
+    for number in (*range(0, len(past), 5), len(past) - 1):
         go(browser, number)
         moment = past[number]
         assert browser.text(".count").startswith(f"event {moment.last} of")
@@ -137,7 +144,11 @@ def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
     browser.press(LEFT)
     assert browser.text(".count").startswith("event 1 of")
     browser.press("]")
-    assert browser.text("p.event").startswith("memblock_add: [0x60000000-0x9fffffff]")
+    assert browser.text(".event .kernels").startswith("memblock_add: [0x60000000-0x9fffffff]")
+    assert browser.text(".event .words") == (
+        "early_init_dt_add_memory_arch() adds 1 GiB at 0x60000000-0x9fffffff to memory"
+    )
+    assert browser.text(".event .change") == "memory: 0 \u2192 1 region, +1 GiB"
     browser.press(END, "input[type=range]")
     browser.press("/")
     assert browser.run("return document.activeElement.id") == "query"
@@ -154,11 +165,65 @@ def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
         ".filter((e) => e.tabIndex >= 0 && e.offsetParent && !e.matches('.link')).length"
     )
     assert stops < 40  # lists are one stop each
+    links = browser.run(
+        "return [...document.querySelectorAll('.regions .link')].filter((e) => !e.tabIndex).length"
+    )
+    assert links == 2  # and so are tables
     nameless = browser.run(
         "return [...document.querySelectorAll('button, input, select')].filter((e) =>"
         " !e.textContent.trim() && !e.ariaLabel && !e.labels?.length).map((e) => e.outerHTML)"
     )
     assert nameless == []
+
+
+def test_the_focus_stays_where_it_was(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    for selector in (".reserved .link", ".owners button", ".card .events button", ".log button"):
+        browser.run("document.querySelectorAll(arguments[0])[2].focus()", selector)
+        told = browser.run("return document.activeElement.textContent")
+        browser.press(ENTER)
+        assert browser.run("return document.activeElement.textContent") == told, selector
+        assert browser.run("return document.activeElement.matches(arguments[0])", selector)
+
+
+def test_the_map_is_walked_by_keyboard(browser: Browser, single: Path) -> None:
+    browser.open(single)
+    browser.run("document.querySelector('.picture').focus()")
+    told = "return document.querySelector('.picture').getAttribute('aria-valuetext')"
+    assert browser.run(told).endswith(" pieces, none chosen")
+    seen = []
+    for key in (HOME, RIGHT, RIGHT, RIGHT, LEFT, END):
+        browser.press(key)
+        seen.append(browser.text(".card h4"))
+        assert browser.text(".tip b") == browser.run(told).split(", ")[0]
+        assert browser.run("return document.activeElement.className") == "picture"
+    assert seen == [
+        *("0x60000000", "0x60004000", "0x60008000", "0x60100000", "0x60008000", "0x9f000000")
+    ]
+    assert browser.run(told) == "CMA area reserved, 16 MiB, 0x9f000000-0x9fffffff"
+    browser.press(TAB)
+    assert browser.run("return document.querySelector('.tip').hidden") is True
+
+
+def test_the_pages_address_keeps_the_event_and_leads_to_it(
+    browser: Browser, single: Path, boot: Boot
+) -> None:
+    browser.open(single)
+    go(browser, 40)
+    count = browser.text(".count")
+    browser.press("0x60100000" + ENTER, "#query")
+    browser.wait("return location.hash.includes('address')")
+    kept = browser.run("return location.href")
+    browser.open(single)
+    browser.driver.get("about:blank")
+    browser.driver.get(kept)
+    assert browser.text(".count") == count
+    assert browser.text(".card h4") == "0x60100000"
+    browser.run("location.hash = '#event=5&address=nonsense'")
+    browser.wait("return document.querySelector('.count').textContent.startsWith('event 5 of')")
+    browser.driver.get("about:blank")
+    browser.driver.get(f"{single.as_uri()}#event=99999&event-b=-1")
+    assert browser.text(".count") == f"event {len(boot.trace) - 1} of {len(boot.trace) - 1}"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +232,18 @@ def test_it_is_usable_by_keyboard(browser: Browser, single: Path) -> None:
         ("0x68000010", "device tree", "0x68000010"),
         ("9f123456", "CMA area reserved", "0x9f123456"),
         ("kernel im", "kernel image", "0x60100000"),
-        ("0x10", "no RAM here", "0x00000010"),
+        ("1744830480", "device tree", "0x68000010"),
+        ("[0x68000010-0x6800ffff]", "device tree", "0x68000010"),
+        ("pfn 60100", "kernel image", "0x60100000"),
+        ("pfn 0x60100", "kernel image", "0x60100000"),
+        ("0x60100000", "kernel image", "0x60100000"),
+        ("0x600fffff", "free", "0x600fffff"),
+        ("0x60b90997", "kernel image", "0x60b90997"),
+        ("0x60b90998", "free, and not handed over", "0x60b90998"),
+        ("0x9fffffff", "CMA area reserved", "0x9fffffff"),
+        ("b0000000", "free", "0x90000000"),
+        ("0xc0000000", "no RAM here: above the last bank, which ends at 0x9fffffff", "0xc0000000"),
+        ("0x10", "no RAM here: below the first bank, which begins at 0x60000000", "0x00000010"),
     ],
 )
 def test_an_address_or_a_name_is_found(
@@ -177,10 +253,12 @@ def test_an_address_or_a_name_is_found(
     browser.press(asked + ENTER, "#query")
     assert browser.text(".card h4") == address
     assert browser.text(".card dd") == owner
-    if owner != "no RAM here":
-        assert browser.run("return document.querySelectorAll('.mark').length") == 2
-        touched = browser.texts(".card .events button")
+    marks = 0 if owner.startswith("no RAM") else 2
+    assert browser.run("return document.querySelectorAll('.mark').length") == marks
+    touched = browser.texts(".card .events button")
+    if not owner.startswith(("no RAM", "free")):
         assert any("memblock_reserve" in text for text in touched)
+    assert browser.text("#told").startswith(f"{address}: ")
 
 
 def test_what_is_gone_at_the_end_is_found_where_it_was(browser: Browser, single: Path) -> None:
@@ -189,19 +267,44 @@ def test_what_is_gone_at_the_end_is_found_where_it_was(browser: Browser, single:
     assert browser.run("return document.querySelectorAll('#results button').length") > 2
     browser.press(DOWN)
     browser.press(ENTER)
-    assert "pcpu_embed_first_chunk" in browser.text("p.event")
+    assert "pcpu_embed_first_chunk" in browser.text(".event .kernels")
 
 
 def test_an_address_tells_where_its_page_came_to(browser: Browser, single: Path) -> None:
     browser.open(single)
     for asked, told in (
         ("0x70000000", "zone Normal, free: block of order 10 at 0x70000000"),
-        ("0x60100000", "zone Normal, kept: kernel image"),
-        ("0x60b90999", "zone Normal, not handed over: the rest of its page is taken"),
+        ("0x60100000", "zone Normal, kept: kernel image; 1.6 KiB of it free"),
+        ("0x60b90999", "zone Normal, kept: kernel image; 1.6 KiB of it free"),
     ):
         browser.run("document.querySelector('#query').value = ''")
         browser.press(asked + ENTER, "#query")
         assert told in browser.texts(".card dd")
+
+
+def test_pages_at_the_handover_are_told_range_by_range(
+    browser: Browser, single: Path, boot: Boot
+) -> None:
+    browser.open(single)
+    sums = {
+        row[3]: row[0]
+        for row in browser.run(
+            "return [...document.querySelectorAll('.wide tbody tr')]"
+            ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+        )
+        if len(row) == 5
+    }
+    runs = pages(boot, account(boot, boot.board.memory))
+    for fate in {run.fate for run in runs}:
+        count = sum(run.count for run in runs if run.fate == fate)
+        assert sums[fate.value] == f"{count:,}"
+    browser.click(".wide details summary")
+    browser.wait("return !!document.querySelector('.wide details tbody')")
+    rows = browser.texts(".wide details tbody tr")
+    assert len(rows) == len(runs)
+    assert rows[1] == "40x60004000-0x60007fffNormalkeptswapper_pg_dir"
+    browser.run("document.querySelectorAll('.wide details .link')[1].click()")
+    assert browser.text(".card h4") == "0x60004000"
 
 
 def test_pointing_at_the_picture_tells_the_owner(browser: Browser, single: Path) -> None:
@@ -226,7 +329,9 @@ def test_a_log_line_leads_to_its_event(browser: Browser, single: Path, boot: Boo
         "[...document.querySelectorAll('.log button')]"
         ".find((row) => row.textContent.includes('cma: Reserved')).click()"
     )
-    assert browser.text("p.event") == "cma: Reserved 16 MiB at 0x9f000000"
+    assert browser.texts(".event p") == [
+        *("The kernel says", "", "cma: Reserved 16 MiB at 0x9f000000")
+    ]
     reserves = [e for e in boot.trace if isinstance(e, MemblockRange)]
     assert len(reserves) > len(browser.texts(".memblock .link"))
 
@@ -311,6 +416,26 @@ def test_small_regions_can_be_seen(browser: Browser, crowded: Path) -> None:
     assert min(widths) >= 1
 
 
+def test_the_page_lays_out_as_the_still_picture_does(
+    browser: Browser, single: Path, boot: Boot
+) -> None:
+    browser.open(single)
+    places, width = browser.run(
+        "const picture = document.querySelector('.picture');"
+        "const x = (rect) => rect.x.baseVal.value;"
+        "return [[...picture.querySelectorAll('rect.detail')].map(x), picture.clientWidth]"
+    )
+    last = model_side(boot).history.moments[-1]
+    shapes = map_picture(last.pieces, ram_of(boot), "").shapes
+    boxes = [shape for shape in shapes if isinstance(shape, Box) and shape.hint]
+    strip, detail = ([box for box in boxes if box.y == y] for y in sorted({box.y for box in boxes}))
+    assert len(strip) == len(detail) == len(places)
+    left = detail[0].x
+    inner = max(box.x + box.width for box in strip) - left
+    for found, box in zip(places, detail, strict=True):
+        assert found / width == pytest.approx((box.x - left) / inner, abs=0.002)
+
+
 def test_two_boots_go_together(browser: Browser, double: Path) -> None:
     browser.open(double)
     assert browser.text(".comparison h2") == "What differs"
@@ -324,6 +449,104 @@ def test_two_boots_go_together(browser: Browser, double: Path) -> None:
     go(browser, 5, side=1)
     assert browser.texts(".count")[0] == counts[0]
     assert browser.run("return document.querySelectorAll('li.differs').length") > 0
+
+
+def test_a_tap_on_a_phone_leads_to_the_owner(browser: Browser, single: Path) -> None:
+    browser.open(single, width=390, height=844)
+    browser.run("window.scrollTo(0, document.querySelector('.stick').offsetTop)")
+    x, y = browser.run(
+        "const box = [...document.querySelectorAll('.picture rect.detail')].at(-1)"
+        ".getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]"
+    )
+    browser.command("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+    browser.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    browser.wait("return !!document.querySelector('.card h4')")
+    assert browser.text(".card h4") == "0x9f000000"
+    top, bottom = browser.run(
+        "return [document.querySelector('.address h3').getBoundingClientRect().top,"
+        " document.querySelector('.stick').getBoundingClientRect().bottom]"
+    )
+    assert bottom <= top < 844  # under the map, and not behind it
+
+
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (700, 450)])
+def test_where_there_is_little_height_nothing_stays(
+    width: int, height: int, browser: Browser, single: Path
+) -> None:
+    browser.open(single, width=width, height=height)
+    browser.run("window.scrollTo(0, 2000)")
+    bottom = browser.run("return document.querySelector('.stick').getBoundingClientRect().bottom")
+    assert bottom < 0
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+# What is too pale to be read: the contrast of text with what lies behind it (WCAG 2.1, 1.4.3).
+PALE = """
+const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const linear = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+function paper(node) {
+  for (; node; node = node.parentElement) {
+    const colour = parse(getComputedStyle(node).backgroundColor);
+    if (colour.length < 4 || colour[3] === 1) return colour;
+    if (colour[3] !== 0) throw new Error('half transparent');
+  }
+}
+const found = new Set();
+for (const node of document.querySelectorAll('body *')) {
+  const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim());
+  if (!own || node.closest('svg, script, .unseen, .skip') || !node.offsetParent) continue;
+  for (let up = node; up; up = up.parentElement)
+    if (getComputedStyle(up).opacity !== '1') found.add('opacity of ' + up.className);
+  const pair = [light(parse(getComputedStyle(node).color)), light(paper(node))];
+  const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+  if (contrast < 4.5) found.add(`${node.tagName}.${node.className}: ${contrast.toFixed(2)}`);
+}
+return [...found];
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_can_be_read(dark: bool, browser: Browser, double: Path) -> None:
+    browser.open(double, dark=dark)
+    browser.press("0x68000000" + ENTER, "#query")
+    go(browser, 60)  # with some of the log still to come
+    assert browser.run("return document.querySelectorAll('.later').length") > 20
+    assert browser.run(PALE) == []
+
+
+def test_readers_of_the_screen_find_their_way(browser: Browser, double: Path) -> None:
+    browser.open(double)
+    outside = browser.run(
+        "return [...document.body.children].filter((e) => e.textContent.trim() &&"
+        " !e.matches('header, main, footer, script, .skip, .tip')).map((e) => e.outerHTML)"
+    )
+    assert outside == []
+    labels = browser.run(
+        "return [...document.querySelectorAll('[role=region], section[aria-label]')]"
+        ".map((e) => e.getAttribute('aria-label'))"
+    )
+    assert len(labels) > 8
+    assert len(set(labels)) == len(labels)
+    ids = browser.run("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(set(ids)) == len(ids)
+    levels = browser.run(
+        "return [...document.querySelectorAll('h1, h2, h3, h4, h5')].map((h) => +h.tagName[1])"
+    )
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
+def test_a_step_is_quick_on_a_crowded_board(browser: Browser, crowded: Path) -> None:
+    browser.open(crowded)
+    times = browser.run(
+        "const s = document.querySelector('input[type=range]'), times = [];"
+        "for (let n = 0; n < 40; n++) {"
+        " const start = performance.now(); s.value = s.max * n / 40;"
+        " s.dispatchEvent(new Event('input')); document.body.offsetHeight;"
+        " times.push(performance.now() - start); }"
+        "return times"
+    )
+    assert sorted(times)[20] < 150  # milliseconds; some 20 on a machine of 2020
 
 
 def test_two_boots_on_a_phone_are_shown_in_turn(browser: Browser, double: Path) -> None:
@@ -347,6 +570,20 @@ def test_print_shows_both_and_no_controls(browser: Browser, double: Path) -> Non
     assert (
         browser.run("return getComputedStyle(document.querySelector('.log')).maxHeight") == "none"
     )
+    for width in (680, 1000):  # of paper: the picture was drawn for the screen
+        browser.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        assert browser.run(
+            "return [...document.querySelectorAll('.picture svg, .stick')].every((e) =>"
+            " Math.abs(e.getBoundingClientRect().right - e.parentElement"
+            ".getBoundingClientRect().right) < 2)"
+        )
     browser.media("")
 
 
@@ -366,24 +603,26 @@ def test_findings_and_the_waterfall_have_their_place(
                 [("the kernel", 0x60100000, 0xA90998)],
             )
         ],
-        waterfall=[
-            Step("=", "the tree's memory", 1024 * MIB, 0, FREE),
-            Step("-", "kernel image", 256 * MIB, 768 * MIB, KERNEL),
-            Step("=", "free", 768 * MIB, 0, FREE),
-        ],
+        ram=Ram(
+            waterfall=(
+                Step("=", "the tree's memory", 1024 * MIB, 0, FREE),
+                Step("-", "kernel image", 512 * MIB, 512 * MIB, KERNEL, 0x60100000),
+                Step("=", "free", 512 * MIB, 0, FREE),
+            )
+        ),
     )
     file = folder / "more.html"
     file.write_text(page([side], "More"), "utf-8")
     browser.open(file)
     browser.click(".findings .link")
     assert browser.text(".card h4") == "0x60100000"
-    assert browser.texts(".waterfall .size") == ["1 GiB", "\u2212256 MiB", "768 MiB"]
+    assert browser.texts(".waterfall .size") == ["1 GiB", "\u2212512 MiB", "512 MiB"]
     bars = browser.run(
         "return [...document.querySelectorAll('.waterfall .bar')].map((bar) => {"
         " const [all, part] = [bar, bar.firstChild].map((e) => e.getBoundingClientRect());"
         " return [(part.left - all.left) / all.width, part.width / all.width]; })"
     )
-    for found, wanted in zip(bars, [(0, 1), (0.75, 0.25), (0, 0.75)], strict=True):
+    for found, wanted in zip(bars, [(0, 1), (0.5, 0.5), (0, 0.5)], strict=True):
         assert found == pytest.approx(wanted, abs=0.01)
 
 
@@ -391,8 +630,8 @@ def test_text_from_a_boot_does_no_harm(browser: Browser, folder: Path) -> None:
     tree = board((BASE, 256 * MIB), bootargs=HOSTILE)
     side = model_side(bootsim.boot(dtb=tree), name=HOSTILE, died=HOSTILE)
     finding = Finding(HOSTILE, "error", HOSTILE, [(HOSTILE, HOSTILE)], [(HOSTILE, BASE, 4096)])
-    step = Step("-", HOSTILE, 4096, 0, CATEGORIES[0])
-    hostile = replace(side, findings=[finding], waterfall=[step])
+    ram = Ram((Sum("-", HOSTILE, 4096),), (Step("-", HOSTILE, 4096, 0, CATEGORIES[0]),))
+    hostile = replace(side, findings=[finding], ram=ram)
     file = folder / "hostile.html"
     file.write_text(page([hostile], HOSTILE), "utf-8")
     browser.open(file)
@@ -402,6 +641,23 @@ def test_text_from_a_boot_does_no_harm(browser: Browser, folder: Path) -> None:
     assert browser.text("h2") == HOSTILE
     assert browser.run("return document.querySelectorAll('img').length") == 0
     assert browser.run("return document.querySelectorAll('script').length") == 2
+
+
+def test_what_cannot_be_seen_is_told(browser: Browser, folder: Path) -> None:
+    name = "\u202egpj\x1b[31m\u2066" + "n" * 10000
+    boot = bootsim.boot()
+    boot.trace.emit(Printk(4, "\0x\u202e" + "y" * 5000))
+    side = model_side(boot, name=name)
+    file = folder / "unseen.html"
+    file.write_text(page([side], name), "utf-8")
+    browser.open(file)
+    assert browser.text("h2") == (
+        "⟨U+202E⟩gpj⟨U+001B⟩[31m⟨U+2066⟩" + "n" * (4000 - 10) + "… and 6010 characters more"
+    )
+    assert "\u202e" not in browser.text("body")[: browser.text("body").index('{"categories"')]
+    line = browser.texts(".log button")[-1]
+    assert line.startswith("⟨U+0000⟩x⟨U+202E⟩yyy")
+    assert browser.run("return document.documentElement.scrollWidth") <= 1280
 
 
 def test_the_model_beside_the_real_kernel(browser: Browser, folder: Path) -> None:

@@ -10,7 +10,13 @@ import click
 
 from bootsim.cli.options import FILE, NUMBER, SECONDS, account_option, machine_options, refuse
 from bootsim.cli.printing import print_view
-from bootsim.cli.running import print_account, print_summary, profile_of, run_boot
+from bootsim.cli.running import (
+    account_of_the_dead,
+    print_account,
+    print_summary,
+    profile_of,
+    run_boot,
+)
 from bootsim.errors import BootsimError
 from bootsim.numbers import parse_number
 
@@ -28,7 +34,7 @@ def boot(account: bool, as_json: bool, **options: Any) -> None:
     The log is the kernel's, after what the guest wrote to the UART.
     """
     if account:
-        print_account(run_boot(options, account=True, as_json=as_json), as_json)
+        print_account(run_boot(options, dying=account_of_the_dead(as_json)), as_json)
         return
     print_summary(run_boot(options, log=not as_json, as_json=as_json), as_json)
 

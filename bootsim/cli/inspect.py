@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bootsim.cli.options import FILE, NUMBER, inspect_options
-from bootsim.cli.printing import paint, print_view
+from bootsim.cli.printing import one_output, paint, print_view, write_file
 from bootsim.cli.running import run_either
 from bootsim.views import View
 
@@ -51,34 +51,43 @@ def debugfs(table: str | None, as_json: bool, **options: Any) -> None:
 def memory_map(svg: Path | None, png: Path | None, as_json: bool, **options: Any) -> None:
     """A picture of RAM: who owns what.
 
+    Of a boot that dies, RAM as it was then; the exit status is 1. With - as FILE a picture goes to
+    standard output.
+
     \b
     bootsim inspect map --dtb board.dtb --svg map.svg
+    bootsim inspect map --dtb board.dtb --at paging_init --png map.png
     """
     from bootsim.views import memory
 
-    boot = run_either(options)
-    view = memory.memory_map(boot, paint)
-    if svg or png:
-        view = View(view.data, _write_pictures(boot, svg, png))
-    print_view(view, as_json)
+    def draw(boot: Booted, _error: str | None = None) -> None:
+        view = memory.memory_map(boot, paint)
+        if svg or png:
+            view = View(view.data, _write_pictures(boot, svg, png))
+        print_view(view, as_json)
+
+    one_output(as_json, svg, png)
+    draw(run_either(options, dying=draw))
 
 
 def _write_pictures(boot: Booted, svg: Path | None, png: Path | None) -> list[str]:
     """Write the map to the files; what was written."""
+    from bootsim.trace import Stage
     from bootsim.views import drawing
     from bootsim.views.map_picture import map_picture
     from bootsim.views.owners import ownership, ram_of
 
     when = f"after {boot.trace.stage}()" if boot.trace.stage else "at the start"
+    last = len(boot.trace) - 1
+    if last >= 0 and not isinstance(boot.trace[last], Stage):
+        when = f"at event {last}, {when}"
     picture = map_picture(ownership(boot), ram_of(boot), f"{boot.board.model}: RAM {when}")
-    written: list[tuple[Path, bytes]] = []
+    written: list[str] = []
     if svg:
-        written.append((svg, drawing.svg(picture).encode()))
+        written += write_file(svg, drawing.svg(picture).encode())
     if png:
-        written.append((png, drawing.png(picture)))
-    for file, content in written:
-        file.write_bytes(content)
-    return [f"{file}: {len(content) / 1024:.0f} KiB" for file, content in written]
+        written += write_file(png, drawing.png(picture))
+    return written
 
 
 @inspect.command()

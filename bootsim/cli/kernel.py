@@ -12,6 +12,7 @@ import click
 from bootsim.cli.options import FILE, account_option, compare_options, kernel_options, refuse
 from bootsim.cli.printing import print_view
 from bootsim.cli.running import (
+    account_of_the_dead,
     board_of,
     kernel_boot,
     kernel_image,
@@ -71,7 +72,7 @@ def kernel(
         return
     place = {"until" if until in UNTIL else "function": until}
     if account:
-        booted = run_kernel(kernel_boot(options), place, account=True, as_json=as_json)
+        booted = run_kernel(kernel_boot(options), place, dying=account_of_the_dead(as_json))
         print_account(booted, as_json)
         return
     boot = run_kernel(kernel_boot(options), place, log=not as_json, as_json=as_json)

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootsim.errors import BootsimError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsim.views import View
 
 _COLOURS = {
@@ -40,6 +44,24 @@ def print_view(view: View, as_json: bool) -> None:
     else:
         for line in view.lines:
             click.echo(line)
+
+
+def write_file(file: Path, content: bytes) -> list[str]:
+    """Write a file, or to standard output for "-"; what to say of it then. Raises BootsimError."""
+    if str(file) == "-":
+        sys.stdout.buffer.write(content)
+        return []
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise BootsimError(f"{file}: {error.strerror}") from error
+    return [f"{file}: {len(content) / 1024:.0f} KiB"]
+
+
+def one_output(as_json: bool, *files: Path | None) -> None:
+    """Have at most one thing go to standard output. Raises BootsimError."""
+    if [str(file) for file in files].count("-") + as_json > 1:
+        raise BootsimError("-: of files and --json, one can go to standard output")
 
 
 def printable(line: str) -> str:

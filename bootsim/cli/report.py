@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from bootsim.cli.options import FILE, inspect_options
-from bootsim.cli.printing import print_view
+from bootsim.cli.printing import one_output, print_view, write_file
 from bootsim.cli.running import board_of, boot_options, kernel_image, print_notes, profile_of
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 
@@ -47,8 +47,9 @@ def report(
     """Write a boot as one HTML file: the map of RAM, with a slider through the boot.
 
     The file needs nothing else, and no network. It has the picture at two scales, memblock's tables
-    and the owner of each address at each event, the zones at the handover, and the log. A boot that
-    dies is shown as far as it came; the exit status is 1 then.
+    and the owner of each address at each event, where the RAM went, what became of each page, the
+    zones at the handover, what `bootsim check` finds in the tree, and the log. A boot that dies is
+    shown as far as it came; the exit status is 1 then.
 
     \b
     bootsim report -o report.html --dtb board.dtb
@@ -59,21 +60,26 @@ def report(
     from bootsim.views import View
     from bootsim.views.report import page
 
+    one_output(as_json, output)
     explicit = click.get_current_context().get_parameter_source("profile")
     sides = _sides(options, against, against_append, explicit == ParameterSource.COMMANDLINE)
     board = next((value for name, value in sides[0].facts if name == "Board"), sides[0].name)
     content = page(sides, title or board).encode("utf-8", "replace")
-    output.write_bytes(content)
+    written = write_file(output, content)
     told = [
         {"name": side.name, "died": side.died, "events": len(side.trace), "remarks": side.remarks}
         for side in sides
     ]
-    lines = [f"{output}: {len(content) / 1024:.0f} KiB: " + ", ".join(s.name for s in sides)]
+    lines = [f"{line}: {', '.join(side.name for side in sides)}" for line in written]
     for side in sides:
         print_notes(side.remarks)
         if side.died:
             lines.append(f"{side.name} died: {side.died}")
-    print_view(View({"file": str(output), "bytes": len(content), "boots": told}, lines), as_json)
+    data = {"file": str(output), "bytes": len(content), "boots": told}
+    if written:
+        print_view(View(data, lines), as_json)
+    else:
+        click.echo("\n".join(lines), nl=bool(lines), err=True)
     if any(side.died for side in sides):
         sys.exit(1)
 
@@ -111,6 +117,8 @@ def _sides(
         board["cmdline"] = lines[place]
         done[place] = _side(boot, board, options, profile)
     made = [done[place] for place in range(len(opened))]
+    if None not in opened:  # a check is of the tree: of a kernel's that has no model beside it, too
+        made[0] = replace(made[0], findings=_findings(board | {"cmdline": lines[0]}, profile))
     if append is not None and against is None:
         shown = [
             f"{side.name}, {line or 'its own command line'}"
@@ -155,15 +163,15 @@ def _side(
     return replace(model_side(model, died=died), findings=_findings(board, profile))
 
 
-def _findings(board: dict[str, Any], profile: Profile) -> list[Finding]:
-    """What a check of the board's tree finds; none where it is the built-in one."""
+def _findings(board: dict[str, Any], profile: Profile) -> list[Finding] | None:
+    """What a check of the board's tree finds; None where it is the built-in one."""
     from bootsim.check.payload import Payload
     from bootsim.check.tree import check_tree
     from bootsim.views.report import Finding
 
     path: Path | None = board["dtb"] or board["dts"]
     if path is None:
-        return []
+        return None
     initrd: Path | None = board["initrd"]
     payload = Payload(
         initrd=initrd.stat().st_size if initrd else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,14 @@ def run_boot(
     *,
     log: bool = False,
     as_json: bool = False,
-    account: bool = False,
     drivers: list[Any] | None = None,
     profile: Profile | None = None,
+    dying: Callable[[Boot, str], None] | None = None,
 ) -> Boot:
-    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies; with
-    `account`, where the RAM was then."""
+    """Boot as the options say; with `log`, print the kernel's log, also of a boot that dies.
+
+    `dying` is called with a boot that dies, and what of, before that is told.
+    """
     from bootsim.simulate import Boot
 
     if options["ram_fill"] and sys.stderr.isatty():
@@ -47,10 +49,11 @@ def run_boot(
     try:
         machine.run()
     except BootsimError as error:
-        if account and machine.kernel is not None:
-            _account_of_the_dead(machine, as_json, str(error))
-        elif as_json and machine.kernel is not None:
-            print_summary(machine, as_json, error=str(error))
+        if machine.kernel is not None:
+            if dying is not None:
+                dying(machine, str(error))
+            elif as_json:
+                print_summary(machine, as_json, error=str(error))
         raise
     finally:
         _print_what_came_out(machine, log=log)
@@ -77,15 +80,14 @@ def run_kernel(
     *,
     log: bool = False,
     as_json: bool = False,
-    account: bool = False,
+    dying: Callable[[RealBoot, str], None] | None = None,
 ) -> RealBoot:
-    """Run a real kernel, as RealBoot.run(**until); with `log`, print its log, also if it dies; with
-    `account`, where the RAM was then."""
+    """Run a real kernel, as RealBoot.run(**until); `log` and `dying` as in run_boot()."""
     try:
         boot.run(**until)
     except BootsimError as error:
-        if account:
-            _account_of_the_dead(boot, as_json, str(error))
+        if dying is not None:
+            dying(boot, str(error))
         elif as_json:
             print_kernel_summary(boot, error=str(error))
         raise
@@ -128,11 +130,13 @@ def boot_options(options: dict[str, Any], profile: Profile) -> dict[str, Any]:
     }
 
 
-def run_either(options: dict[str, Any]) -> Booted:
-    """The model's boot, or with --kernel that of a real kernel."""
+def run_either(
+    options: dict[str, Any], *, dying: Callable[[Boot, str], None] | None = None
+) -> Booted:
+    """The model's boot, `dying` as in run_boot(); or with --kernel that of a real kernel."""
     if options["kernel"] is None:
         refuse("it goes with --kernel", "system_map", "vmlinux", "timeout")
-        return run_boot(options)
+        return run_boot(options, dying=dying)
     refuse("it is the model's", "profile", "symbols", "bad_ram")
     from bootsim.realkernel.boot import STAGES, UNTIL
     from bootsim.trace import HANDOVER
@@ -172,10 +176,14 @@ def print_account(boot: Boot | RealBoot, as_json: bool, *, error: str | None = N
     print_view(found, as_json)
 
 
-def _account_of_the_dead(boot: Boot | RealBoot, as_json: bool, error: str) -> None:
-    """Where the RAM was when the boot died, if it came to have any."""
-    with suppress(BootsimError):
-        print_account(boot, as_json, error=error)
+def account_of_the_dead(as_json: bool) -> Callable[[Boot | RealBoot, str], None]:
+    """What prints where the RAM was when a boot died, if it came to have any."""
+
+    def dying(boot: Boot | RealBoot, error: str) -> None:
+        with suppress(BootsimError):
+            print_account(boot, as_json, error=error)
+
+    return dying
 
 
 def profile_of(options: dict[str, Any]) -> Profile:

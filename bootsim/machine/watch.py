@@ -16,8 +16,9 @@ _AGAIN = 10  # milliseconds between two attempts to stop
 class Watch:
     """For the time of a `with`: calls `stop` once `deadline` has passed or SIGINT has come.
 
-    And again until the `with` ends: a run that has only just been asked for, and has not begun, does
-    not notice that it is to stop.
+    And again until the `with` ends: a run that has been asked for, but has not begun, does not
+    notice that it is to stop.
+
     `deadline` is of time.monotonic(). `interrupted` tells that it was SIGINT. Python runs a
     signal's handler only between two of its own instructions; the byte that it writes to its wakeup
     file descriptor right away is what is waited for here. Signals reach the main thread alone:

@@ -24,7 +24,7 @@ from bootsim.machine.memory import ADDRESS_LIMIT, Range
 from bootsim.trace import HANDOVER, MemblockRange, PageAlloc, PageFree, Printk, Use
 from bootsim.views.booted import BootedKernel
 from bootsim.views.categories import CMA
-from bootsim.views.owners import Layer, Ownership, State
+from bootsim.views.owners import MEM_MAP, Layer, Ownership, State
 
 _MEMORY_LINE = re.compile(
     r"Memory: (\d+)K/(\d+)K available \(.*, (\d+)K init, .*, (\d+)K reserved,"
@@ -259,7 +259,7 @@ class _Layers:
         # The memory map has an entry for each page between the first and the last, RAM or not.
         mem_map = buddy.mem_map
         size = mem_map.count * mem_map.page_size
-        self._mem_map.paint(mem_map.phys, mem_map.phys + size, "memory map (struct page)")
+        self._mem_map.paint(mem_map.phys, mem_map.phys + size, MEM_MAP)
         first, last = mem_map.start_pfn, mem_map.start_pfn + mem_map.count
         for low, high in pairwise(self._present.edges_in(first << PAGE_SHIFT, last << PAGE_SHIFT)):
             if not self._present.at(low):

@@ -20,6 +20,7 @@ PNG_SCALE = 2  # pixels of a PNG to a pixel of the drawing: sharp on today's scr
 _PNG_MAX = 16384  # pixels of a PNG's side
 _SANS = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+_BEFORE: dict[Anchor, float] = {"start": 0, "middle": 0.5, "end": 1}  # of a text, left of its place
 _GLYPH_WIDTH = 0.6  # of a character's size, on the average and on the safe side
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 
@@ -121,18 +122,25 @@ def png(drawing: Drawing) -> bytes:
                 font = ImageFont.load_default(shape.size * scale)
                 at = shape.x * scale, shape.y * scale
                 bold = scale / 3 if shape.bold else 0
-                draw.text(
-                    at,
-                    shape.text,
-                    fill=shape.fill,
-                    font=font,
-                    anchor=anchors[shape.anchor],
-                    stroke_width=bold,
-                )
+                anchor = "ms" if shape.mono else anchors[shape.anchor]
+                for x, text in _runs(shape, at[0], scale):
+                    place = x, at[1]
+                    draw.text(
+                        place, text, fill=shape.fill, font=font, anchor=anchor, stroke_width=bold
+                    )
     content = BytesIO()
     few = image.quantize(256, dither=Image.Dither.NONE)  # a third of the size, and looks the same
     few.save(content, "PNG", optimize=True)
     return content.getvalue()
+
+
+def _runs(shape: Text, x: float, scale: float) -> Iterable[tuple[float, str]]:
+    """The text where it is put; what is monospaced sign by sign, each by the middle of its cell."""
+    if not shape.mono:
+        return [(x, shape.text)]
+    cell = shape.size * _GLYPH_WIDTH * scale
+    left = x - cell * len(shape.text) * _BEFORE[shape.anchor]
+    return [(left + (n + 0.5) * cell, letter) for n, letter in enumerate(shape.text)]
 
 
 def _svg_shape(shape: Shape) -> str:

@@ -25,6 +25,7 @@ from bootsim.trace import (
     PageFree,
     Stage,
     Trace,
+    Use,
 )
 from bootsim.views.owners import Owned, Ownership
 
@@ -64,13 +65,15 @@ def history(
     *,
     final: Tables | None = None,
     given: Iterable[tuple[int, int]] = (),
+    known: Iterable[Use] = (),
 ) -> History:
     """The history of a boot on a machine with RAM in `banks`.
 
     `final` are memblock's tables where the boot stopped. `given` are ranges of pfns that the page
-    allocator had then, for boots whose trace has no PageFree.
+    allocator had then, for boots whose trace has no PageFree. `known` are names of what the trace
+    does not name, or only after who asked for it.
     """
-    failed = _failures(trace)
+    failed, known = _failures(trace), tuple(known)
     most = 2 * sum(isinstance(event, MemblockRange) for event in trace) + 2
     memblock = new_memblock(features, most)
     owners = Ownership(banks)
@@ -84,6 +87,9 @@ def history(
         for number in range(first, last + 1):
             event = trace[number]
             changed |= owners.see(event)
+            for use in known:
+                if _keeps(event, use):
+                    owners.see(use)
             if isinstance(event, MemblockRange) and number not in failed:
                 apply(memblock, event)
             elif isinstance(event, MemblockResize):
@@ -94,7 +100,6 @@ def history(
             pieces = tuple(owners.pieces(tables.memory, tables.reserved))
         moments.append(Moment(first, last, stage, tables, rooms, pieces))
     unseen = _difference(tables, final)
-    given = list(given)
     given = tuple(given)
     if moments and (unseen or given):
         for pfn, end_pfn in given:
@@ -133,6 +138,14 @@ def _failures(trace: Trace) -> set[int]:
                 [n for n, e in reversed(asked) if (e.function, e.base, e.size) == wanted][:1]
             )
     return failed
+
+
+def _keeps(event: Event, use: Use) -> bool:
+    """Whether `event` reserves, or names after who asked for it, what `use` names better."""
+    match event:
+        case Use(base, size) | MemblockRange(function="memblock_reserve", base=base, size=size):
+            return base <= use.base and use.base + use.size <= base + size
+    return False
 
 
 def _difference(seen: Tables, final: Tables | None) -> tuple[Region, ...]:

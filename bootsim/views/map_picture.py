@@ -8,24 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import takewhile
 from math import ceil, log2
 
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
 from bootsim.views import size_text
-from bootsim.views.categories import (
-    CATEGORIES,
-    FREE,
-    GIVEN,
-    PAGE_TABLES,
-    Category,
-    category,
-    ink_on,
-)
+from bootsim.views.categories import CATEGORIES, Category, category, ink_on
 from bootsim.views.drawing import Box, Drawing, Polygon, Shape, Text, shortened, smooth
+from bootsim.views.groups import Group, grouped
 from bootsim.views.owners import Owned
 
 _WIDTH, _MARGIN = 960, 24
@@ -34,50 +24,12 @@ _STRIP, _FUNNEL, _DETAIL, _GAP = 26, 34, 40, 12
 _ROW, _LEGEND_ROW = 21, 20
 _LEGEND_COLUMNS, _LIST_COLUMNS = 4, 2
 _PAPER, _INK, _MUTED = "#ffffff", "#1c2129", "#5b6472"
-_CROWD = 128 << 10  # bytes: what is no larger, and of one kind, is a crowd
-_RESERVED_NODES = "/reserved-memory/"
 _SLIVER = 1.5  # pixels that a reservation has at least
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Pieces that are shown as one: [base, end), the kind that has most of it, and a name."""
-
-    base: int
-    end: int
-    kind: Category
-    name: str
-
-    @property
-    def size(self) -> int:
-        return self.end - self.base
-
-    @property
-    def free(self) -> bool:
-        return self.kind in (FREE, GIVEN)
-
-
-def grouped(pieces: Sequence[Owned]) -> list[Group]:
-    """The pieces in order; crumbs below a page in a row are one, and crowds of a kind."""
-    groups: list[Group] = []
-    start = 0
-    while start < len(pieces):
-        first = pieces[start]
-        crumbs = _run(pieces, start, lambda piece: piece.size < PAGE_SIZE)
-        crowd = _run(pieces, start, partial(_alike, first))
-        count = 1
-        if sum(not _is_free(piece) for piece in pieces[start : start + crumbs]) > 1:
-            count = crumbs
-        elif crowd >= 3:
-            count = crowd
-        groups.append(_group(pieces[start : start + count]))
-        start += count
-    return groups
 
 
 def map_picture(pieces: Sequence[Owned], banks: Sequence[Range], title: str) -> Drawing:
     """The picture of `pieces`, all RAM of the banks in address order."""
-    groups = grouped(pieces)
+    groups = list(grouped(pieces))
     shapes: list[Shape] = [Text(_MARGIN, 38, title, _INK, 17, bold=True)]
     y = 56
     linear = _laid_out(groups, banks, lambda group: group.size)
@@ -105,50 +57,6 @@ def map_picture(pieces: Sequence[Owned], banks: Sequence[Range], title: str) -> 
     shapes += _list(groups, y)
     y += _ROW * ceil(len(groups) / _LIST_COLUMNS)
     return Drawing(_WIDTH, y + 12, title, _PAPER, tuple(shapes))
-
-
-# Grouping.
-
-
-def _run(pieces: Sequence[Owned], start: int, fits: Callable[[Owned], bool]) -> int:
-    """How many pieces from `start` on fit, each beginning where the one before ends."""
-    count = 0
-    for piece in takewhile(fits, pieces[start:]):
-        if count and piece.base != pieces[start + count - 1].end:
-            break
-        count += 1
-    return count
-
-
-def _alike(first: Owned, piece: Owned) -> bool:
-    small = PAGE_SIZE <= piece.size <= _CROWD
-    return small and not _is_free(piece) and category(piece) == category(first)
-
-
-def _is_free(piece: Owned) -> bool:
-    return category(piece) in (FREE, GIVEN)
-
-
-def _group(members: Sequence[Owned]) -> Group:
-    owned = [piece for piece in members if not _is_free(piece)]
-    base, end = members[0].base, members[-1].end
-    if len(members) == 1:
-        return Group(base, end, category(members[0]), _name(members[0]))
-    sizes: Counter[Category] = Counter()
-    for piece in owned:
-        sizes[category(piece)] += piece.size
-    kind = sizes.most_common(1)[0][0]
-    names = ", ".join(map(_name, owned))
-    if members[0].size < PAGE_SIZE:
-        return Group(base, end, kind, f"{len(owned)} below a page: {names}")
-    if kind == PAGE_TABLES:
-        return Group(base, end, kind, f"{len(owned)} page tables")
-    return Group(base, end, kind, f"{len(owned)} pieces: {names}")
-
-
-def _name(piece: Owned) -> str:
-    """Its owner's name, of a reserved node without the path that all of them have."""
-    return piece.owner.removeprefix(_RESERVED_NODES)
 
 
 # Where things go.

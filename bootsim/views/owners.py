@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
 
+from bootsim.errors import BootsimError
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.machine.memory import Range
-from bootsim.trace import Event, MemblockRange, PageAlloc, PageFree, Use
+from bootsim.trace import HANDOVER, Event, MemblockRange, PageAlloc, PageFree, Use
 from bootsim.views.booted import BootedKernel
 
 FREE = "free"
 NOT_MEMORY = "not memory"
+MEM_MAP = "memory map (struct page)"
 _FREES = frozenset({"memblock_free", "memblock_phys_free"})
 
 
@@ -148,6 +150,21 @@ def ram_of(boot: BootedKernel) -> list[Range]:
     return [Range(bank.base, bank.size) for bank in boot.memory.banks]
 
 
+def unnamed(boot: BootedKernel) -> list[Use]:
+    """What the boot has, and no event of a real kernel names: the memory map (struct page).
+
+    Who asks memblock for it (mm/page_alloc.c, free_area_init() with what is inlined there) asks for
+    other things, too. Empty where the boot has not come to its handover.
+    """
+    if boot.trace.stage != HANDOVER:
+        return []
+    try:
+        mem_map = boot.buddy.mem_map
+    except BootsimError:
+        return []
+    return [Use(mem_map.phys, mem_map.count * mem_map.page_size, MEM_MAP)]
+
+
 def ownership(boot: BootedKernel) -> list[Owned]:
     """All RAM of the machine in address order, cut where the owner changes.
 
@@ -157,6 +174,8 @@ def ownership(boot: BootedKernel) -> list[Owned]:
     for event in boot.trace:
         if not isinstance(event, PageFree | PageAlloc):
             owners.see(event)
+    for use in unnamed(boot):
+        owners.see(use)
     return owners.pieces(boot.memblock.memory, boot.memblock.reserved)
 
 

@@ -111,7 +111,7 @@ def view(
         sign = "+" if step.kind == Kind.ADDED else "-"
         level += step.size if sign == "+" else -step.size
         part = bar(level, step.size, step_kind(step).letter)
-        lines += columns.lines(sign, step.size, part, _what(step))
+        lines += columns.lines(sign, step.size, part, step_text(step))
     words = FREE if account.handed_over else NOT_RESERVED
     lines += columns.lines("=", account.free, bar(0, account.free, _LEVEL), words)
     lines.append("")
@@ -214,7 +214,8 @@ def _group(owner: str) -> str:
     return next((group for pattern, group in _GROUPS if pattern.match(owner)), owner)
 
 
-def _what(step: Step) -> str:
+def step_text(step: Step) -> str:
+    """What a step is, and of how many pieces."""
     text = step.what
     if step.kind == Kind.NOMAP:
         text += ", not mapped"

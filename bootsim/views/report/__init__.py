@@ -18,12 +18,30 @@ from pathlib import Path
 from bootsim import __version__
 from bootsim.views.categories import CATEGORIES, ink_on
 from bootsim.views.report.data import report_data
-from bootsim.views.report.side import Finding, Side, Step, kernel_side, log_side, model_side
+from bootsim.views.report.ram import Ram, Step, Sum
+from bootsim.views.report.side import Finding, Side, kernel_side, log_side, model_side
 
-__all__ = ["Finding", "Side", "Step", "kernel_side", "log_side", "model_side", "page"]
+__all__ = [
+    "Finding",
+    "Ram",
+    "Side",
+    "Step",
+    "Sum",
+    "kernel_side",
+    "log_side",
+    "model_side",
+    "page",
+]
 
 _PARTS = Path(__file__).parent
-_SCRIPTS = ("data.js", "elements.js", "picture.js", "sections.js", "search.js", "main.js")
+_SCRIPTS = (
+    *("data.js", "elements.js", "picture.js", "sections.js", "handover.js", "search.js"),
+    *("comparison.js", "view.js", "main.js"),
+)
+# What HTML has not, or what cannot be seen and turns the direction of the text around it.
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 # "<" could end the script element; the others are for older browsers and for good measure.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -35,7 +53,7 @@ def page(sides: Sequence[Side], title: str) -> str:
     body = "\n".join(map(_part, _SCRIPTS))
     script = f'"use strict";\n(() => {{\n{body}}})();\n'
     slots = {
-        "title": html.escape(title),
+        "title": html.escape(_UNSEEN.sub("\ufffd", title)),
         "version": __version__,
         "style": style,
         "style_hash": _hash(style),

@@ -6,7 +6,6 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const categories = data.categories;
 const kindOf = (letter) => categories.findIndex((category) => category.letter === letter);
 const FREE = kindOf("."), GIVEN = kindOf("b"), NOT_LINUX = kindOf("X");
-const NOT_GIVEN = "free, and not handed over";
 const isFree = (piece) => piece.kind === FREE || piece.kind === GIVEN;
 
 // Each state by its moment: a splice makes it of the one before, or it is the same.
@@ -29,8 +28,8 @@ function unpackSide(side, number) {
   const count = side.moments.length;
   const region = ([base, size, flags]) => ({ base, end: base + size, size, flags: text(flags) });
   const piece = ([base, end, owner, kind]) => ({ base, end, size: end - base, owner: text(owner), kind });
-  const events = side.events.map(([kind, words, base, size], index) => ({
-    index, kind: text(kind), text: text(words), base, end: base === undefined ? undefined : base + size,
+  const events = side.events.map(([kind, line, words, base, size], index) => ({
+    index, kind: text(kind), text: text(line), words: text(words), base, end: base === undefined ? undefined : base + size,
   }));
   let first = 0;
   const moments = side.moments.map(([last, stage, memoryRoom, reservedRoom]) => {
@@ -42,8 +41,8 @@ function unpackSide(side, number) {
     memory: unpack(side.memory, count, region),
     reserved: unpack(side.reserved, count, region),
     pieces: unpack(side.pieces, count, piece),
+    crowds: unpack(side.crowds, count, piece),
   };
-  nameRests(states.pieces);
   const momentOf = new Array(events.length).fill(0);
   moments.forEach((moment, index) => momentOf.fill(index, moment.first, moment.last + 1));
   const changes = moments.map((_, index) => index).filter((index) =>
@@ -52,16 +51,24 @@ function unpackSide(side, number) {
     Array.from({ length: times }, (_, index) => ({
       base: (pfn + index * 2 ** order) * PAGE, end: (pfn + (index + 1) * 2 ** order) * PAGE, order,
     })));
-  return { ...side, number, events, moments, ...states, momentOf, changes, blocks };
+  const pages = side.pages.map(([pfn, count, zone, fate, why]) =>
+    ({ base: pfn * PAGE, end: (pfn + count) * PAGE, count, zone, fate, why }));
+  return { ...side, number, events, moments, ...states, momentOf, changes, blocks, pages };
 }
 
-// Once pages are handed over, what is free and was not is worth a name of its own.
-function nameRests(states) {
-  for (const pieces of new Set(states)) {
-    if (!pieces.some((piece) => piece.kind === GIVEN)) continue;
-    for (const [index, piece] of pieces.entries())
-      if (piece.kind === FREE) pieces[index] = { ...piece, owner: NOT_GIVEN };
+// Pieces with those that a map shows as one, their members, put together.
+function grouped(side, moment) {
+  const groups = [];
+  let crowd = 0;
+  const crowds = side.crowds[moment] ?? [];
+  for (const piece of side.pieces[moment] ?? []) {
+    while (crowd < crowds.length && crowds[crowd].end <= piece.base) crowd++;
+    const around = crowds[crowd];
+    if (!around || piece.base < around.base) groups.push({ ...piece, members: [] });
+    else if (piece.base === around.base) groups.push({ ...around, members: [piece] });
+    else groups.at(-1).members.push(piece);
   }
+  return groups;
 }
 
 const sides = data.sides.map(unpackSide);
@@ -83,41 +90,4 @@ function sizeText(size) {
   for (const [shift, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]])
     if (size >= shift) return `${(size / shift).toFixed(1).replace(/\.0$/, "")} ${unit}`;
   return `${size} B`;
-}
-
-// What is small and lies together is shown together: crumbs below a page, and crowds of a kind.
-const CROWD = 128 * 1024;
-function grouped(pieces) {
-  const groups = [];
-  for (let start = 0; start < pieces.length;) {
-    const small = run(pieces, start, (piece) => piece.size < PAGE);
-    const crumbs = pieces.slice(start, start + small).filter((piece) => !isFree(piece)).length > 1 ? small : 0;
-    const crowd = isFree(pieces[start]) ? 1 : run(pieces, start, (piece) =>
-      piece.kind === pieces[start].kind && piece.size <= CROWD && piece.size >= PAGE);
-    const length = crumbs || (crowd >= 3 ? crowd : 1);
-    const members = pieces.slice(start, start + length);
-    groups.push(length === 1 ? { ...members[0], members: [] } : group(members));
-    start += length;
-  }
-  return groups;
-}
-
-function run(pieces, start, fits) {
-  let end = start;
-  while (end < pieces.length && fits(pieces[end]) && (end === start || pieces[end].base === pieces[end - 1].end)) end++;
-  return end - start;
-}
-
-function group(members) {
-  const owned = members.filter((piece) => !isFree(piece));
-  const kinds = new Map();
-  for (const piece of owned) kinds.set(piece.kind, (kinds.get(piece.kind) || 0) + piece.size);
-  const kind = [...kinds].sort((a, b) => b[1] - a[1])[0]?.[0] ?? members[0].kind;
-  const names = owned.map((piece) => piece.owner);
-  const small = members[0].size < PAGE;
-  const base = members[0].base, end = members.at(-1).end;
-  const tables = !small && categories[kind].title === "page tables";
-  const what = small ? `${owned.length} below a page: ` : `${owned.length} pieces: `;
-  const title = tables ? `${owned.length} page tables` : what + names.join(", ");
-  return { base, end, size: end - base, kind, owner: title, members };
 }

@@ -2,12 +2,12 @@
 
 Strings are kept once and named by their place; what changes from moment to moment (memblock's
 tables, owners) is kept as splices: [moment, start, how many go, rows that come]. Addresses and
-sizes are bytes. `script.js` is the other end of this format.
+sizes are bytes. data.js is the other end of this format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -29,12 +29,16 @@ from bootsim.trace import (
 )
 from bootsim.views.categories import CATEGORIES, category
 from bootsim.views.compare import compare, comparison_data, request_of
-from bootsim.views.event_text import event_text
+from bootsim.views.event_text import event_text, event_words
+from bootsim.views.groups import grouped
 from bootsim.views.history import Moment
 from bootsim.views.memory import flag_names
+from bootsim.views.owners import Owned, State
+from bootsim.views.pages import Fate
 from bootsim.views.report.side import Side
 
 Row = list[Any]
+NOT_GIVEN = "free, and not handed over"
 
 
 def report_data(sides: Sequence[Side]) -> dict[str, Any]:
@@ -71,36 +75,72 @@ def _side(side: Side) -> dict[str, Any]:
         return [[r.base, r.size, strings.place(" ".join(flag_names(r.flags)))] for r in table]
 
     def pieces(moment: Moment) -> list[Row]:
-        return [[p.base, p.end, strings.place(p.owner), kinds[category(p)]] for p in moment.pieces]
+        names = _names(moment.pieces)
+        return [
+            [p.base, p.end, strings.place(name), kinds[category(p)]]
+            for p, name in zip(moment.pieces, names, strict=True)
+        ]
 
-    handover = side.handover
+    def crowds(moment: Moment) -> list[Row]:
+        return [
+            [group.base, group.end, strings.place(group.name), kinds[group.kind]]
+            for group in grouped(moment.pieces)
+            if len(group.members) > 1
+        ]
+
+    handover, fates = side.handover, list(Fate)
     return {
         "name": side.name,
         "facts": side.facts,
         "remarks": side.remarks,
         "died": side.died,
         "banks": [[bank.base, bank.end] for bank in side.banks],
+        "linear": side.linear and asdict(side.linear),
         "events": [_event(event, side, strings) for event in side.trace],
         "moments": [[m.last, strings.place(m.stage), *m.rooms] for m in moments],
         "memory": _splices(regions(m.tables.memory) for m in moments),
         "reserved": _splices(regions(m.tables.reserved) for m in moments),
-        "pieces": _splices(map(pieces, moments)),
+        "pieces": _splices(_of_each(moments, pieces)),
+        "crowds": _splices(_of_each(moments, crowds)),
         "log": [list(line) for line in side.log],
         "zones": handover and handover.zones,
         "buddyinfo": handover and handover.buddyinfo,
         "blocks": handover and _block_runs(handover.blocks),
+        "sums": [[term.sign, term.what, term.size] for term in side.ram.sums],
         "waterfall": [
-            [step.sign, step.what, step.size, step.start, kinds[step.kind]]
-            for step in side.waterfall
+            [step.sign, step.what, step.size, step.start, kinds[step.kind], step.base]
+            for step in side.ram.waterfall
         ],
-        "findings": [asdict(finding) for finding in side.findings],
+        "fates": [[fate.value, fate.reason] for fate in fates],
+        "pages": [
+            [run.pfn, run.count, run.zone, fates.index(run.fate), run.why] for run in side.ram.pages
+        ],
+        "findings": None if side.findings is None else [asdict(f) for f in side.findings],
         "strings": list(strings.places),
     }
 
 
+def _of_each(moments: Sequence[Moment], rows: Callable[[Moment], list[Row]]) -> Iterator[list[Row]]:
+    """The rows of each moment, made once where several have the same pieces."""
+    made: list[Row] = []
+    before: Moment | None = None
+    for moment in moments:
+        if before is None or before.pieces is not moment.pieces:
+            made = rows(moment)
+        before = moment
+        yield made
+
+
+def _names(pieces: Sequence[Owned]) -> list[str]:
+    """Whose each piece is; once pages are handed over, what is free and was not is told apart."""
+    given = any(piece.state == State.GIVEN for piece in pieces)
+    return [NOT_GIVEN if given and piece.state == State.FREE else piece.owner for piece in pieces]
+
+
 def _event(event: Event, side: Side, strings: _Strings) -> Row:
-    """[kind, text] and, of what happens to some memory, its base and size."""
-    row = [strings.place(as_data(event)["kind"]), strings.place(event_text(event, side.features))]
+    """[kind, text, plain words] and, of what happens to some memory, its base and size."""
+    texts = as_data(event)["kind"], event_text(event, side.features), event_words(event)
+    row = list(map(strings.place, texts))
     match event:
         case MemblockRange() | MemblockResize() | Use():
             row += [event.base, event.size]

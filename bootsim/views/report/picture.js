@@ -25,8 +25,7 @@ function drawPicture(view, groups, handlers) {
   const height = STRIP + FUNNEL + DETAIL + EDGE;
   const linear = laidOut(groups, side.banks, width, (group) => group.size);
   const detail = laidOut(groups, side.banks, width, (group) => weight(group.size));
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-    "aria-label": `Map of RAM: ${groups.length} pieces; the list below tells each` });
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
   const free = (place) => isFree(place.group);
   // Free RAM first: what is small must not be painted over.
   for (const place of [...linear.filter(free), ...linear.filter((p) => !free(p))])
@@ -56,6 +55,33 @@ function drawPicture(view, groups, handlers) {
   });
   view.picture.replaceChildren(root);
   view.places = { linear, detail };
+}
+
+// The map as a slider: the arrow keys go from piece to piece, and Enter tells all of one.
+function mapKeys(view) {
+  view.picture.addEventListener("keydown", (event) => {
+    const groups = view.places?.detail.map(({ group }) => group) ?? [];
+    const here = groups.findLastIndex((group) => group.base <= (view.address ?? -1));
+    const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity };
+    if (event.key === "Enter" && here >= 0) view.choose(view.address, "all");
+    else if (!(event.key in steps) || !groups.length) return;
+    else view.choose(groups[Math.min(Math.max(here + steps[event.key], 0), groups.length - 1)].base);
+    event.preventDefault();
+    pointOut(view);
+  });
+  view.picture.addEventListener("focus", () => { if (view.picture.matches(":focus-visible")) pointOut(view); });
+  view.picture.addEventListener("blur", hideTip);
+}
+
+// What a screen reader says of the map: the piece that is chosen.
+function tellPicture(view, groups) {
+  const { address, picture } = view;
+  const index = groups.findIndex((group) => group.base <= address && address < group.end);
+  const group = groups[index];
+  picture.setAttribute("aria-valuemax", Math.max(groups.length - 1, 0));
+  picture.setAttribute("aria-valuenow", Math.max(index, 0));
+  picture.setAttribute("aria-valuetext", shown(group ? `${group.owner}, ${sizeText(group.size)}, ${span(group)}`
+    : `${groups.length} pieces, none chosen`));
 }
 
 function piece({ group, x, w }, y, height, drawn, extra, handlers) {

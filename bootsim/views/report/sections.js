@@ -15,7 +15,8 @@ function drawOwners(view, groups, marks) {
         "data-base": piece.base,
         onclick: () => {
           if (piece.members?.length) { open.has(piece.base) ? open.delete(piece.base) : open.add(piece.base); }
-          view.choose(piece.base);
+          view.opened = {};
+          view.choose(piece.base, piece.members?.length ? "" : "card");
         },
       },
       swatch(piece.kind),
@@ -26,7 +27,7 @@ function drawOwners(view, groups, marks) {
   };
   const rows = groups.flatMap((piece) =>
     [row(piece, false), ...(open.has(piece.base) ? piece.members.map((member) => row(member, true)) : [])]);
-  view.owners.replaceChildren(...rows);
+  replace(view.owners, ...rows);
   firstStop(view.owners);
 }
 
@@ -41,7 +42,7 @@ function drawTotals(view, pieces) {
   const totals = new Map();
   for (const piece of pieces) totals.set(piece.kind, (totals.get(piece.kind) || 0) + piece.size);
   const all = pieces.reduce((sum, piece) => sum + piece.size, 0) || 1;
-  view.totals.replaceChildren(...[...totals].sort((a, b) => a[0] - b[0]).map(([kind, size]) =>
+  replace(view.totals, ...[...totals].sort((a, b) => a[0] - b[0]).map(([kind, size]) =>
     el("li", {}, swatch(kind), el("span", {}, categories[kind].title),
       el("b", {}, sizeText(size)), el("small", {}, `${(size / all * 100).toFixed(1)} %`))));
 }
@@ -55,14 +56,15 @@ function drawRegions(view, name, before, other) {
   const total = regions.reduce((sum, region) => sum + region.size, 0);
   const rows = regions.map((region, index) => ({
     mark: [old && !old.has(key(region)) ? "new" : "", theirs && !theirs.has(key(region)) ? "differs" : ""].join(" "),
-    cells: [index, el("button", { type: "button", class: "link", onclick: () => view.choose(region.base) }, span(region)),
+    cells: [index, link(span(region), () => view.choose(region.base, "card"), region.base),
       sizeText(region.size), region.flags,
       name === "memory" ? reservedOf(region, side.reserved[moment]) : ownersText(pieces, region)],
   }));
   const caption = `${name}: ${regions.length} of ${side.moments[moment]?.rooms[name] ?? "?"} regions, ${sizeText(total)}`;
-  const made = table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"], rows, [0, 2]);
+  const made = table(caption, ["#", "Range", "Size", "Flags", name === "memory" ? "Of it reserved" : "Owners"],
+    rows, [0, 2], view.suffix);
   made.classList.add("regions", name);
-  view[name].replaceChildren(made);
+  replace(view[name], firstStop(roving(made)));
 }
 
 // How much of a region of memory is reserved, too.
@@ -84,116 +86,94 @@ function ownersText(pieces, region) {
 // An address: whose it is now, where it is in the tables and zones, and what has happened to it.
 function drawAddress(view) {
   const { side, moment, address } = view;
-  const here = address === undefined ? undefined : at(side.pieces[moment] || [], address);
   if (address === undefined) {
-    view.card.replaceChildren(el("p", { class: "hint" },
+    replace(view.card, el("p", { class: "hint" },
       "Choose a piece of the map, or find an address: whose it is, and all that happened to it."));
     return;
   }
-  const facts = [["Owner", here ? here.owner : "no RAM here"]];
+  const here = at(side.pieces[moment] || [], address);
+  const facts = [["Owner", here ? here.owner : noRam(side, address)]];
   if (here) facts.push(["Piece", `${span(here)}, ${sizeText(here.size)}`], ["Kind", categories[here.kind].title]);
   for (const name of ["memory", "reserved"]) {
     const region = at(side[name][moment] || [], address);
     facts.push([`memblock.${name}`, region
       ? `[${side[name][moment].indexOf(region)}] ${span(region)}${region.flags ? `, ${region.flags}` : ""}` : "not in it"]);
   }
+  const virt = here && virtualOf(side, address);
+  if (virt) facts.push(["Virtual address", `${hex(virt)}, in the linear map`]);
   const pfn = Math.floor(address / PAGE);
-  facts.push(["Page frame", `${pfn.toString(16)} (${pfn})`]);
-  if (side.zones && moment === side.moments.length - 1) facts.push(["At the handover", provenance(side, address, here)]);
+  facts.push(["Page frame", `0x${pfn.toString(16)} (${pfn})`]);
+  if (side.pages.length && moment === side.moments.length - 1) facts.push(["At the handover", provenance(side, address)]);
   const touched = side.events.filter((event) => event.base <= address && address < event.end);
-  view.card.replaceChildren(
+  view.card.parentElement.classList.remove("unchosen");
+  replace(view.card,
     el("h4", {}, hex(address)),
     el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     el("h5", {}, touched.length ? "What happened to it" : "No event names it"),
     eventList(view, touched));
+  inSight(view.card.querySelector(".events"), view.card.querySelector(".events [aria-current]"));
 }
 
-function provenance(side, address, piece) {
-  const pfn = Math.floor(address / PAGE);
-  const zone = side.zones.find((z) => z.start_pfn <= pfn && pfn < z.start_pfn + z.spanned);
-  const where = zone ? `zone ${zone.zone}` : "in no zone";
+// Where an address is that no bank has.
+function noRam(side, address) {
+  const below = side.banks.filter(([, end]) => end <= address).at(-1), above = side.banks.find(([base]) => base > address);
+  if (below && above) return `no RAM here: a hole between ${hex(below[1] - 1)} and ${hex(above[0])}`;
+  if (above) return `no RAM here: below the first bank, which begins at ${hex(above[0])}`;
+  return below ? `no RAM here: above the last bank, which ends at ${hex(below[1] - 1)}` : "no RAM here";
+}
+
+function provenance(side, address) {
+  const run = at(side.pages, address);
+  if (!run) return "no page of the boot's account";
+  const where = run.zone ? `zone ${run.zone}` : "in no zone";
   const block = at(side.blocks, address);
   if (block) return `${where}, free: block of order ${block.order} at ${hex(block.base)}`;
-  if (piece && isFree(piece)) return `${where}, not handed over: the rest of its page is taken`;
-  return `${where}, ${piece ? `kept: ${piece.owner}` : "no RAM"}`;
+  return `${where}, ${side.fates[run.fate][0]}: ${run.why}`;
 }
 
+// Events, those to come paler; the one that the boot stands at, or has just passed, is in sight.
 function eventList(view, events) {
   const now = view.side.moments[view.moment];
+  const passed = events.findLast((event) => event.index <= now.last);
   const list = roving(el("ol", { class: "events" }, ...events.map((event) => el("li", {},
-    el("button", { type: "button", class: event.index > now.last ? "later" : "",
+    el("button", { type: "button", class: event.index > now.last ? "later" : "", "data-base": event.index,
+      "aria-current": event === passed ? "true" : undefined,
       onclick: () => view.go(view.side.momentOf[event.index]) },
     el("span", { class: "number" }, event.index), el("span", {}, event.text))))));
-  firstStop(list);
-  return list;
+  return firstStop(list);
 }
 
-// What the page allocator has got; drawn once.
-function handover(side) {
-  if (!side.zones) return undefined;
-  const orders = side.buddyinfo[0]?.free.length ?? 0;
-  const pages = (count) => count.toLocaleString("en");
-  return el("section", { class: "wide" }, el("h3", {}, "Zones and free lists at the handover"),
-    table("Zones, in pages", ["Zone", "Start pfn", "Spanned", "Present", "Managed", "Free", "Free"],
-      side.zones.map((z) => ({ cells: [z.zone, z.start_pfn.toString(16), pages(z.spanned), pages(z.present),
-        pages(z.managed), pages(z.free), sizeText(z.free * PAGE)] })), [1, 2, 3, 4, 5, 6]),
-    table("Free blocks by order (/proc/buddyinfo)",
-      ["Zone", ...Array.from({ length: orders }, (_, order) => `${order}: ${sizeText(PAGE * 2 ** order)}`)],
-      side.buddyinfo.map((z) => ({ cells: [z.zone, ...z.free.map(pages)] })),
-      Array.from({ length: orders }, (_, order) => order + 1)));
-}
-
-// Step by step from what the tree has to what is free; drawn once.
-function waterfall(side) {
-  if (!side.waterfall.length) return undefined;
-  const most = Math.max(...side.waterfall.map(([, , size, start]) => start + size), 1);
-  return el("section", { class: "wide" }, el("h3", {}, "Where the RAM went"),
-    el("ol", { class: "waterfall" }, ...side.waterfall.map(([sign, what, size, start, kind]) => {
-      const line = el("i", { class: `c${kind}` });
-      line.style.marginLeft = `${start / most * 100}%`;
-      line.style.width = `${size / most * 100}%`;
-      return el("li", { class: sign === "=" ? "sum" : "" },
-        el("span", { class: "what" }, what),
-        el("span", { class: "size" }, `${{ "-": "−", "+": "+", "=": "" }[sign]}${sizeText(size)}`),
-        el("span", { class: "bar", "aria-hidden": "true" }, line));
-    })));
-}
-
-// What a check has found; drawn once.
-function findings(view) {
-  const { side } = view;
-  if (!side.findings.length) return undefined;
-  return el("section", { class: "wide" }, el("h3", {}, "Findings"),
-    el("ul", { class: "findings" }, ...side.findings.map((finding) => el("li", { class: finding.severity },
-      el("p", {}, el("b", {}, finding.code), " ", finding.text),
-      el("dl", {}, ...finding.details.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
-      el("p", {}, ...finding.areas.map(([what, base, size]) =>
-        el("button", { type: "button", class: "link", onclick: () => view.choose(base, true) },
-          `${what} ${span({ base, end: base + size })}`)))))));
-}
-
+// The log, each line a way to its event.
 function drawLog(view) {
   const { side } = view;
-  const list = roving(el("ol", { class: "log" }, ...side.log.map(([event, level, text]) => el("li", {},
-    el("button", { type: "button", class: level < 5 ? "grave" : "", "data-moment": side.momentOf[event] ?? 0,
-      onclick: () => view.go(side.momentOf[event] ?? 0) }, text || " ")))));
-  firstStop(list);
-  return list;
+  const moments = side.log.map(([event]) => side.momentOf[event] ?? 0);
+  const rows = side.log.map(([, level, text], index) => el("button", { type: "button", class: level < 5 ? "grave" : "",
+    onclick: () => view.go(moments[index]) }, text || " "));
+  view.logged = { rows, moments, told: rows.length };
+  return firstStop(roving(el("ol", { class: "log" }, ...rows.map((row) => el("li", {}, row)))));
 }
 
+// The line that the boot has come to; what comes after it is paler.
 function markLog(view) {
-  let last;
-  for (const row of view.log.querySelectorAll("button")) {
-    const moment = Number(row.dataset.moment);
-    row.classList.toggle("later", moment > view.moment);
-    row.removeAttribute("aria-current");
-    if (moment <= view.moment) last = row;
-  }
+  const { rows, moments, told } = view.logged;
+  let come = told;
+  while (come < rows.length && moments[come] <= view.moment) rows[come++].classList.remove("later");
+  while (come > 0 && moments[come - 1] > view.moment) rows[--come].classList.add("later");
+  if (come === told && rows[come - 1]?.hasAttribute("aria-current")) return;
+  rows[told - 1]?.removeAttribute("aria-current");
+  view.logged.told = come;
+  const last = rows[come - 1];
   if (!last) return;
   last.setAttribute("aria-current", "true");
   stop(view.log, last);
-  const { offsetTop, offsetHeight } = last;
-  const { scrollTop, clientHeight } = view.log;
+  inSight(view.log, last);
+}
+
+// Scrolls a list, and nothing around it, to one of its rows.
+function inSight(list, row) {
+  if (!row) return;
+  const { offsetTop, offsetHeight } = row;
+  const { scrollTop, clientHeight } = list;
   if (offsetTop < scrollTop || offsetTop + offsetHeight > scrollTop + clientHeight)
-    view.log.scrollTop = offsetTop - clientHeight / 2;
+    list.scrollTop = offsetTop - clientHeight / 2;
 }

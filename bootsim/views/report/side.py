@@ -5,24 +5,25 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bootsim.dmesg.replayed import Replayed
 from bootsim.errors import BootsimError
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.memblock_features import MemblockFeatures
+from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
 from bootsim.trace import PageFree, Stage, Trace
 from bootsim.views import size_text, zones
-from bootsim.views.account import Kind, account
-from bootsim.views.categories import FREE, GIVEN, Category
+from bootsim.views.account import account
 from bootsim.views.history import History, history
-from bootsim.views.owners import ram_of
-from bootsim.views.waterfall import step_kind, steps
+from bootsim.views.owners import ram_of, unnamed
+from bootsim.views.pages import pages
+from bootsim.views.report.ram import Ram, Sum, sums, waterfall
 
 Facts = list[tuple[str, str]]
 _COMMAND_LINE = "Kernel command line: "  # init/main.c, after setup_arch()
@@ -40,18 +41,12 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the waterfall: `size` bytes of what was there go to `what`, or come if `sign` is +.
+class Lowmem:
+    """What the linear map shows: the physical addresses [phys, end) from `virt` on."""
 
-    With `sign` = the step is a sum on the way. `start` is where its bar begins, in bytes from
-    none; `kind` has its colour.
-    """
-
-    sign: Literal["-", "+", "="]
-    what: str
-    size: int
-    start: int
-    kind: Category
+    phys: int
+    end: int
+    virt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,8 @@ class Side:
 
     `remarks` are what the reader must know of how the rest came about. `handover` is None, with the
     reason among the remarks, where there is no page allocator to be read. `source` is the boot's
-    part in a comparison. `waterfall` and `findings` have a section each, where there are any.
+    part in a comparison. `linear` is None where it is not known, `findings` where nothing has been
+    checked.
     """
 
     name: str
@@ -88,8 +84,9 @@ class Side:
     remarks: list[str]
     died: str | None
     source: Source
-    waterfall: Sequence[Step] = ()
-    findings: Sequence[Finding] = ()
+    ram: Ram
+    linear: Lowmem | None = None
+    findings: Sequence[Finding] | None = None
 
 
 def model_side(boot: Boot, *, name: str | None = None, died: str | None = None) -> Side:
@@ -117,7 +114,8 @@ def model_side(boot: Boot, *, name: str | None = None, died: str | None = None) 
         handover=handover,
         remarks=_with_unseen(remarks, past),
         died=died,
-        waterfall=_waterfall(boot),
+        ram=_ram(boot, handover),
+        linear=_lowmem(boot) if handover else None,
         source=Source(
             name=name,
             trace=trace,
@@ -138,7 +136,8 @@ def kernel_side(boot: RealBoot, source: Source, *, name: str | None = None) -> S
     given: list[tuple[int, int]] = []
     if handover is not None and not any(isinstance(event, PageFree) for event in trace):
         given = [(pfn, pfn + (1 << order)) for pfn, order in handover.blocks]
-    past = history(trace, banks, memblock.features, final=source.final, given=given)
+    known = unnamed(boot)
+    past = history(trace, banks, memblock.features, final=source.final, given=given, known=known)
     return Side(
         name=name or boot.image.name,
         facts=[
@@ -157,7 +156,8 @@ def kernel_side(boot: RealBoot, source: Source, *, name: str | None = None) -> S
         remarks=_with_unseen(remarks, past),
         died=source.died,
         source=source,
-        waterfall=_waterfall(boot),
+        ram=_ram(boot, handover),
+        linear=_lowmem(boot) if handover else None,
     )
 
 
@@ -191,6 +191,7 @@ def log_side(replayed: Replayed, source: Source, *, name: str | None = None) -> 
         remarks=_with_unseen(remarks, past),
         died=None,
         source=source,
+        ram=Ram(_tables_sums(Tables.of(memblock))),
     )
 
 
@@ -221,21 +222,25 @@ def _handover(boot: Boot | RealBoot, remarks: list[str]) -> Handover | None:
         return None
 
 
-def _waterfall(boot: Boot | RealBoot) -> list[Step]:
-    """From the tree's memory down to what is free; empty where the boot did not come so far."""
-    if not boot.handed_over:
-        return []
+def _lowmem(boot: Boot | RealBoot) -> Lowmem:
+    low = [zone.end_pfn for zone in boot.buddy.zones if zone.populated and zone.name != "HighMem"]
+    linear = boot.linear
+    return Lowmem(linear.phys_offset, max(low, default=0) << PAGE_SHIFT, linear.page_offset)
+
+
+def _ram(boot: Boot | RealBoot, handover: Handover | None) -> Ram:
+    if handover is None:
+        return Ram(_tables_sums(Tables.of(boot.memblock)))
     told = account(boot, boot.board.memory)
-    level = told.total
-    waterfall = [Step("=", "the device tree's memory", level, 0, FREE)]
-    for step in steps(told):
-        if step.kind == Kind.FREE:
-            continue
-        comes = step.kind == Kind.ADDED
-        start = level if comes else level - step.size
-        waterfall.append(Step("+" if comes else "-", step.what, step.size, start, step_kind(step)))
-        level += step.size if comes else -step.size
-    return [*waterfall, Step("=", "free, in the buddy allocator", told.free, 0, GIVEN)]
+    return Ram(tuple(sums(told)), tuple(waterfall(told)), tuple(pages(boot, told)))
+
+
+def _tables_sums(tables: Tables) -> tuple[Sum, ...]:
+    """What memblock has come to, of a boot that has not handed over."""
+    return tuple(
+        Sum("", f"in memblock.{name}", sum(region.size for region in table))
+        for name, table in (("memory", tables.memory), ("reserved", tables.reserved))
+    )
 
 
 def _with_unseen(remarks: list[str], past: History) -> list[str]:
