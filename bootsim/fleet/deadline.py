@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,11 +22,13 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     """
     thread = threading.get_ident()
     lock = threading.Lock()
-    returned = False
+    returned = struck = raised = False
 
     def break_off() -> None:
+        nonlocal struck
         with lock:
             if not returned:
+                struck = True
                 _raise_in(thread, _TimeIsUp)
 
     timer = threading.Timer(seconds, break_off)
@@ -34,17 +37,23 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
         try:
             timer.start()
             return call()
+        except _TimeIsUp:
+            raised = True
+            raise
         finally:
             with lock:
                 returned = True
-                _raise_in(thread, None)  # what may be on its way
             timer.cancel()
+            while struck and not raised:  # it is on its way, and is not to strike what follows
+                time.sleep(0)
     except _TimeIsUp:
         raise TimeoutError(f"longer than {seconds:g} s") from None
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Have `exception` raised in a thread, or take back one that has not been raised yet."""
-    target = ctypes.c_ulong(thread)
-    what = ctypes.py_object(exception) if exception is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(target, what)
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    """Have `exception` raised in a thread.
+
+    It cannot be taken back: CPython's own way to do so (3.11) leaves the thread looking for it.
+    """
+    set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_async_exc(ctypes.c_ulong(thread), ctypes.py_object(exception))
