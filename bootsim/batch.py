@@ -21,7 +21,8 @@ from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
+from bootsim.kernel.profile import DEFAULT_PROFILE, Profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.loader import KernelSpace, Placement, Wishes, place
 from bootsim.machine.firmware import MACHINE_TYPE_DT, PG_DIR_SIZE
 from bootsim.machine.memory import PhysMemory, Range

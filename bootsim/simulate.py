@@ -21,7 +21,8 @@ from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import KERNEL_SECTIONS, LinearMap
 from bootsim.kernel.mmzone import Zone
 from bootsim.kernel.page_alloc import PageAllocator
-from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
+from bootsim.kernel.profile import DEFAULT_PROFILE, Profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.loader import KernelSpace, Wishes, place
 from bootsim.machine.machine import Machine
 from bootsim.model_image import load_kernel, stack_guard

@@ -21,7 +21,8 @@ from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memblock_features import MemblockFeatures
 from bootsim.kernel.memblock_log import format_event
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.profile import Profile, load_profile, profile_names
+from bootsim.kernel.profile import Profile
+from bootsim.kernel.profile_file import load_profile, profile_names
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.calls import memblock_functions
 from bootsim.realkernel.image import KernelImage, load_kernel_image

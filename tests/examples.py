@@ -13,7 +13,8 @@ from bootsim.errors import BootsimError
 from bootsim.guest.compiler import find_compiler
 from bootsim.guest.driver import GuestOptions, load_guest_drivers
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.profile import Profile, load_profile
+from bootsim.kernel.profile import Profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from bootsim.trace import Event, Printk
 from tests.requirements import missing

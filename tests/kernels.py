@@ -8,7 +8,7 @@ from bootsim.devicetree.board import Board
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.kernel.kernel import Hook, Kernel, ProcessorRegisters
 from bootsim.kernel.main import start_kernel
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.machine.memory import PhysMemory
 from bootsim.trace import BootStopped, Trace
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bootsim.check.payload import Payload
 from bootsim.check.tree import Report, check_tree
-from bootsim.kernel.profile import Profile, load_profile
+from bootsim.kernel.profile import Profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.numbers import parse_number
 
 DIRECTORY = Path(__file__).parent / "data" / "problems"

@@ -18,7 +18,7 @@ from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memory import PAGE_SIZE
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.machine.memory import Range
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image

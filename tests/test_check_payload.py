@@ -14,7 +14,7 @@ import pytest
 from bootsim.check.findings import Finding, Severity
 from bootsim.check.payload import Payload
 from bootsim.check.tree import check_tree
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 
 # Debian's armmp 6.1: what is unpacked, and its file.
 IMAGE, ZIMAGE = 0x13A1000, 0x532200

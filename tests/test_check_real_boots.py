@@ -10,7 +10,7 @@ import pytest
 from bootsim.check.examine import examine
 from bootsim.check.findings import Finding
 from bootsim.check.rules import findings_of
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.real_boots import DUMP, PROFILE, RealBoot, directories, real_boots
 
 DATA = Path(__file__).parent / "data" / "real_boots"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bootsim import RealBoot, load_kernel_image
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.command import Run
 from tests.requirements import need_directory, need_kernel
 

@@ -8,7 +8,7 @@ from bootsim.batch import prepare
 from bootsim.kernel.crash_core import parse_crashkernel
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.log import log_lines
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.conftest import REAL_BOOTS
 from tests.real_boots import PROFILE, real_boots
 

@@ -16,7 +16,7 @@ from bootsim.check.payload import Payload
 from bootsim.dmesg.lines import split_lines
 from bootsim.inputs import TreeFile, read_tree_file
 from bootsim.kernel.libfdt import Fdt
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.command import Run
 from tests.conftest import REAL_BOOTS
 from tests.problems import Problem, payload_of, problems, profile_of

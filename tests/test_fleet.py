@@ -27,7 +27,7 @@ from bootsim.fleet import Job, Lost, Pool, Processes, run_each
 from bootsim.fleet.cluster import Cluster
 from bootsim.fleet.deadline import within
 from bootsim.inputs import tree_error
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.whatif import ask_job, combinations, parse_variation
 from tests.command import Run
 from tests.problems import DIRECTORY, PROFILE

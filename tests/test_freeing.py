@@ -10,7 +10,7 @@ import pytest
 
 from bootsim.errors import BootsimError
 from bootsim.guest.driver import load_guest_drivers
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from tests.guests import zig
 

@@ -13,7 +13,7 @@ import pytest
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.guest.compiler import CompileError, DriverOptions, compile_driver, guards
 from bootsim.guest.driver import GuestOptions, load_guest_drivers
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from bootsim.trace import MemblockRange, PageAlloc
 from tests.command import Run

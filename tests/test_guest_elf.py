@@ -17,7 +17,7 @@ from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.guest.driver import GuestOptions, kernel_symbols, load_guest_drivers
 from bootsim.guest.elf import FileKind, ObjectFile, read_elf
 from bootsim.guest.guest import Budget
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from tests.guests import ARM, compile_object, lld
 from tests.requirements import need_module

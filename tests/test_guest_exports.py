@@ -14,7 +14,7 @@ from bootsim.guest.driver import kernel_symbols
 from bootsim.guest.exports import APIS, Api
 from bootsim.guest.exports.tables import EXPORTS, MISSING, exports_of
 from bootsim.guest.prototype import Kind, parse_prototype
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.command import Run
 from tests.guests import zig
 

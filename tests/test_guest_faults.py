@@ -18,7 +18,7 @@ from bootsim.driver import Driver
 from bootsim.errors import BootsimError
 from bootsim.guest.driver import GuestOptions, load_guest_drivers
 from bootsim.guest.guest import Budget
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from tests.guests import DATA, THUMB, compile_object, lld
 from tests.requirements import need_module

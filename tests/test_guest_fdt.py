@@ -21,7 +21,7 @@ from bootsim.guest.exports import APIS, Api
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt_blob import FdtError
 from bootsim.kernel.libfdt_ro import FlatTree
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.resources import resource_path
 from tests.requirements import need_module
 from tests.trees import blob

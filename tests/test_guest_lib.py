@@ -26,7 +26,7 @@ from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel import sort as model_sort
 from bootsim.kernel.memblock import Memblock, MemblockAddresses, MemblockFeatures
 from bootsim.kernel.memory import LinearMap
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.machine.machine import Machine
 from tests.requirements import need_module
 

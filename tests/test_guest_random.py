@@ -12,7 +12,7 @@ from bootsim.guest.driver import kernel_symbols
 from bootsim.guest.guest import Budget, Guest
 from bootsim.guest.report import GuestFault
 from bootsim.guest.stubs import KernelSymbols
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from tests.trees import board
 

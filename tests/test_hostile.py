@@ -13,7 +13,7 @@ import pytest
 from bootsim.driver import Driver, load_driver
 from bootsim.errors import BootsimError, DriverError, KernelPanic
 from bootsim.kernel.kernel import Kernel
-from bootsim.kernel.profile import load_profile, parse_profile
+from bootsim.kernel.profile_file import load_profile, parse_profile
 from bootsim.simulate import Boot
 from tests.trees import board
 

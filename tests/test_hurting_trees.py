@@ -13,7 +13,7 @@ import pytest
 
 from bootsim.batch import Outcome, Task, run_task
 from bootsim.errors import BootsimError, DeviceTreeError
-from bootsim.kernel.profile import load_profile, profile_names
+from bootsim.kernel.profile_file import load_profile, profile_names
 from bootsim.simulate import Boot
 from tests.command import Run
 from tests.trees import CELLS, blob, board

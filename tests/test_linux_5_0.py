@@ -18,7 +18,7 @@ from bootsim.driver import load_driver
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from bootsim.trace import Use
 from tests.test_seed_log import DATA, DTB_SIZE, EXAMPLES, INITRD_SIZE, without_offset

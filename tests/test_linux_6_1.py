@@ -18,7 +18,7 @@ from bootsim.kernel.fdt_check_mem_start import fdt_check_mem_start, mem_start_of
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.main import start_kernel
-from bootsim.kernel.profile import load_profile, parse_profile
+from bootsim.kernel.profile_file import load_profile, parse_profile
 from bootsim.loader import Wishes
 from bootsim.trace import BootStopped
 from tests.trees import CELLS, blob, board

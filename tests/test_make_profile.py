@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from bootsim.devicetree.source import compile_dts
 from bootsim.errors import BootsimError
 from bootsim.kernel.layout import memblock_layout
-from bootsim.kernel.profile import MachineDesc, Profile, load_profile, parse_profile
+from bootsim.kernel.profile import MachineDesc, Profile
+from bootsim.kernel.profile_file import load_profile, parse_profile
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage, load_kernel_image
 from bootsim.realkernel.make_profile import (

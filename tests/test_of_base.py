@@ -8,7 +8,7 @@ from bootsim.batch import Task, prepare, run_task
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.of_base import HWID_INVALID, cpu_nodes, of_find_node_by_path, of_get_cpu_hwid
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from tests.trees import CELLS, blob
 
 RAM = ((0x60000000, 256 << 20),)

@@ -10,7 +10,7 @@ import pytest
 
 from bootsim.errors import BootsimError, KernelPanic, MachineFault
 from bootsim.kernel.mm_debug import PageState
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage, load_kernel_image
 from bootsim.sources import kernel_source, model_source, profile_of

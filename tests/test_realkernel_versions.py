@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bootsim.kernel.profile import Features, load_profile
+from bootsim.kernel.profile import Features
+from bootsim.kernel.profile_file import load_profile
 from bootsim.realkernel.versions import features
 
 MADE = Path(__file__).parent / "data" / "made_profiles"

@@ -13,7 +13,8 @@ from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.mach_init import machine_init_early
 from bootsim.kernel.mach_io import machine_map_io
 from bootsim.kernel.main import start_kernel
-from bootsim.kernel.profile import MachineDesc, load_profile
+from bootsim.kernel.profile import MachineDesc
+from bootsim.kernel.profile_file import load_profile
 from bootsim.machine.mmu import physical_ranges, walk
 from tests.conftest import REAL_BOOTS
 from tests.real_boots import PROFILE, real_boots

@@ -15,7 +15,7 @@ import pytest
 from bootsim.batch import Task, prepare
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import start_kernel
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.trace import Use
 from tests.conftest import REAL_BOOTS
 from tests.real_boots import real_boots

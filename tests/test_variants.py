@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bootsim.errors import BootsimError
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.kernel.variants import VMSPLIT, with_highmem, with_vmsplit
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image

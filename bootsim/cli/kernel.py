@@ -111,7 +111,7 @@ def _sources(names: tuple[str, str], options: dict[str, Any], number: int | None
     """Both boots, run: on one machine, with everything at the same place in its RAM."""
     from bootsim import sources
     from bootsim.dmesg import LoggedBoot
-    from bootsim.kernel.profile import load_profile
+    from bootsim.kernel.profile_file import load_profile
     from bootsim.realkernel.boot import RealBoot
 
     symbols = {name: options[name] for name in ("system_map", "vmlinux")}

@@ -188,7 +188,7 @@ def account_of_the_dead(as_json: bool) -> Callable[[Boot | RealBoot, str], None]
 
 def profile_of(options: dict[str, Any]) -> Profile:
     """The kernel that --profile and --symbol ask for."""
-    from bootsim.kernel.profile import load_profile
+    from bootsim.kernel.profile_file import load_profile
 
     return load_profile(options["profile"]).with_symbols(_symbols(options["symbols"]))
 

@@ -23,7 +23,8 @@ from bootsim.guest.stubs import KernelSymbols
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import DRIVER_STAGE, STAGES
 from bootsim.kernel.memory import PAGE_SIZE, round_up
-from bootsim.kernel.profile import DEFAULT_PROFILE, Profile, load_profile
+from bootsim.kernel.profile import DEFAULT_PROFILE, Profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.kernel.vsprintf import VsprintfFeatures
 from bootsim.machine.cpu import Cpu
 from bootsim.trace import HANDOVER

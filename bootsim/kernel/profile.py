@@ -1,17 +1,14 @@
 """What a kernel's build fixes: addresses, sizes, configuration, and where its version differs.
 
-Each kernel is one TOML file in `profiles/`; code asks a profile for a feature, never for a version.
+Code asks a profile for a feature, never for a version. profile_file.py reads them.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from importlib import resources
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import LinearMap
@@ -235,30 +232,6 @@ class Features:
     memory_line: bool
 
 
-_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "early_alloc": get_args(EarlyAlloc),
-        "fdt_scan": get_args(FdtScan),
-        "nomap": get_args(NoMap),
-        "reserve_dtb": get_args(ReserveDtb),
-        "memblock": get_args(VersionSince510),
-        "page_alloc": get_args(PageAllocVersion),
-        "printk": get_args(Version),
-        "percpu": get_args(Version),
-        "dt_cpus": get_args(Version),
-        "reserve_initrd": get_args(ReserveInitrd),
-        "reserved_mem_order": get_args(ReservedMemOrder),
-        "alloc_ranges": get_args(AllocRanges),
-        "refused_pool": get_args(RefusedPool),
-        "reserved_mem_log": get_args(ReservedMemLog),
-        "pools_remapped_by": get_args(CmaRemap),
-        "reserved_mem_setup": get_args(ReservedMemSetup),
-        "cma": get_args(CmaRules),
-        "stdout_match": get_args(StdoutMatch),
-    }
-)
-
-
 def _empty() -> Mapping[str, Any]:
     return MappingProxyType({})
 
@@ -305,7 +278,7 @@ class Profile:
                     f"{self.name}: no symbol '{name}': there are {', '.join(self.symbols)}"
                 )
         merged = {**self.symbols, **symbols}
-        _check_symbols(merged, self.name)
+        check_symbols(merged, self.name)
         return replace(self, symbols=MappingProxyType(merged))
 
     @property
@@ -329,77 +302,6 @@ class Profile:
         return self.symbols["_end"] - self.symbols["_text"]
 
 
-def profile_names() -> list[str]:
-    """The profiles that come with bootsim."""
-    files = resources.files("bootsim.kernel") / "profiles"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in files.iterdir()
-        if entry.name.endswith(".toml")
-    )
-
-
-def load_profile(name: str) -> Profile:
-    """The profile called `name`, or the one in the TOML file of that path.
-
-    Raises BootsimError that names the file and the key.
-    """
-    if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BootsimError(f"{name}: cannot read the profile: {error}") from error
-        return parse_profile(text, name)
-    if name not in profile_names():
-        raise BootsimError(
-            f"no profile '{name}': there are {', '.join(profile_names())}, or give a .toml file"
-        )
-    file = resources.files("bootsim.kernel") / "profiles" / f"{name}.toml"
-    return parse_profile(file.read_text(encoding="utf-8"), f"{name}.toml")
-
-
-def parse_profile(text: str, source: str) -> Profile:
-    """Read a profile from TOML `text`; `source` names it in errors."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BootsimError(f"{source}: {error}") from error
-    tables = {
-        "layout": _table(Layout, data, "layout", source),
-        "config": _table(Config, data, "config", source),
-        "features": _table(Features, data, "features", source),
-    }
-    for key, choices in _CHOICES.items():
-        value = getattr(tables["features"], key)
-        if value not in choices:
-            raise BootsimError(
-                f"{source}: features.{key} is {value!r}: expected {' or '.join(choices)}"
-            )
-    config: Config = tables["config"]
-    if not config.zones or not all(isinstance(zone, str) for zone in config.zones):
-        raise BootsimError(f"{source}: config.zones is {config.zones!r}: expected names of zones")
-    if not 1 <= config.max_order <= 20:
-        raise BootsimError(f"{source}: config.max_order is {config.max_order}: expected 1 to 20")
-    if config.log_buf_size < 4096:
-        raise BootsimError(f"{source}: config.log_buf_size is below 4096 bytes")
-    _check_symbols(_mapping(data, "symbols", int, source), source)
-    return Profile(
-        name=_string(data, "name", source),
-        title=_string(data, "title", source),
-        banner=_string(data, "banner", source),
-        **tables,
-        symbols=_mapping(data, "symbols", int, source),
-        earlycon=_mapping(data, "earlycon", str, source),
-        machines=tuple(_machines(data, source)),
-        early_params=_names(data, "early_params", _EARLY_PARAM_KINDS, source),
-        early_params_say=_mapping(data, "early_params_say", str, source),
-        boot_sizes=(
-            _table(BootSizes, data, "boot_sizes", source) if "boot_sizes" in data else None
-        ),
-        boot_params=_names(data, "boot_params", _BOOT_PARAM_KINDS, source),
-    )
-
-
 # What the model kernel and its boot loader look up.
 _SYMBOLS = (
     *("_text", "_stext", "_etext", "__start_rodata", "__end_rodata", "__init_begin", "_sinittext"),
@@ -411,20 +313,12 @@ _SYMBOLS = (
     *("hex_asc", "hex_asc_upper", "console_printk"),
     *("__pv_phys_pfn_offset", "__pv_offset", *Variables.names()),
 )
-_EARLY_PARAM_KINDS = ("bool", "value", "pointer")
-_BOOT_PARAM_KINDS = ("setup", "param", "early")
-_MACHINE_KEYS: Mapping[str, type] = MappingProxyType(
-    {
-        "name": str,
-        "compatible": list,
-        **dict.fromkeys(("dt_fixup", "reserve", "map_io", "init_early"), str),
-        "dma_zone_size": int,
-    }
-)
 _SYMBOL_MAX = 0xFFFF0000  # the exception vectors begin there
 
 
-def _check_symbols(symbols: Mapping[str, int], source: str) -> None:
+def check_symbols(symbols: Mapping[str, int], source: str) -> None:
+    """Raises BootsimError, which begins with `source`, unless all are there that are looked up, as
+    addresses."""
     for name in _SYMBOLS:
         if name not in symbols:
             raise BootsimError(f"{source}: symbols.{name} is missing")
@@ -433,63 +327,3 @@ def _check_symbols(symbols: Mapping[str, int], source: str) -> None:
             raise BootsimError(
                 f"{source}: symbols.{name} is {value:#x}: expected 0 to {_SYMBOL_MAX:#x}"
             )
-
-
-def _machines(data: dict[str, Any], source: str) -> Iterator[MachineDesc]:
-    entries = data.get("machine", [])
-    if not isinstance(entries, list):
-        raise BootsimError(f"{source}: machine is not an array of tables [[machine]]")
-    for number, entry in enumerate(entries):
-        where = f"{source}: machine {number}"
-        for key, kind in _MACHINE_KEYS.items():
-            if key in entry and type(entry[key]) is not kind:
-                raise BootsimError(f"{where}: {key} is {entry[key]!r}: expected {kind.__name__}")
-        for key in entry.keys() - _MACHINE_KEYS.keys():
-            raise BootsimError(f"{where}: {key} is not a key of a machine")
-        if not entry.get("name") or "compatible" not in entry:
-            raise BootsimError(f"{where}: expected name and compatible")
-        yield MachineDesc(**{**entry, "compatible": tuple(map(str, entry["compatible"]))})
-
-
-def _names(
-    data: dict[str, Any], table: str, expected: tuple[str, ...], source: str
-) -> Mapping[str, tuple[str, ...]]:
-    kinds = _mapping(data, table, list, source)
-    for kind in kinds:
-        if kind not in expected:
-            raise BootsimError(f"{source}: {table}.{kind}: expected {', '.join(expected)}")
-    return MappingProxyType({kind: tuple(map(str, names)) for kind, names in kinds.items()})
-
-
-def _string(data: dict[str, Any], key: str, source: str) -> str:
-    value = data.get(key)
-    if not isinstance(value, str):
-        raise BootsimError(f"{source}: {key} is {value!r}: expected a string")
-    return value
-
-
-def _table(cls: type[Any], data: dict[str, Any], table: str, source: str) -> Any:
-    values = data.get(table)
-    if not isinstance(values, dict):
-        raise BootsimError(f"{source}: there is no table [{table}]")
-    expected = {field.name: field.type for field in fields(cls)}
-    for key in values.keys() - expected.keys():
-        raise BootsimError(f"{source}: {table}.{key} is not a key of a profile")
-    for key in expected.keys() - values.keys():
-        raise BootsimError(f"{source}: {table}.{key} is missing")
-    for key, value in values.items():
-        if expected[key] == "int" and (type(value) is not int or value < 0):
-            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected a number")
-        if expected[key] == "bool" and type(value) is not bool:
-            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected true or false")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _mapping(data: dict[str, Any], table: str, kind: type[Any], source: str) -> Mapping[str, Any]:
-    values = data.get(table, {})
-    if not isinstance(values, dict):
-        raise BootsimError(f"{source}: {table} is not a table")
-    for key, value in values.items():
-        if type(value) is not kind:
-            raise BootsimError(f"{source}: {table}.{key} is {value!r}: expected {kind.__name__}")
-    return MappingProxyType(values)

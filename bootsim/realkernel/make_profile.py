@@ -14,16 +14,8 @@ from itertools import zip_longest
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.profile import (
-    BootSizes,
-    Config,
-    Features,
-    Layout,
-    MachineDesc,
-    Profile,
-    load_profile,
-    parse_profile,
-)
+from bootsim.kernel.profile import BootSizes, Config, Features, Layout, MachineDesc, Profile
+from bootsim.kernel.profile_file import load_profile, parse_profile
 from bootsim.realkernel import behaviour, measure
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.callgraph import reaches

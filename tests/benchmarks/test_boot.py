@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.main import start_kernel
-from bootsim.kernel.profile import load_profile
+from bootsim.kernel.profile_file import load_profile
 from bootsim.simulate import Boot
 from bootsim.trace import Trace
 from tests.kernels import CORTEX_A9
