@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootsim.dmesg.names import Names
 from bootsim.dmesg.words import (
     Dump,
     DumpCount,
@@ -265,3 +266,21 @@ def test_function_of_a_caller() -> None:
     assert function_of("arm_memblock_init+0x30/0x74") == "arm_memblock_init"
     assert function_of("alloc_node_mem_map.constprop.10+0x68/0xa4") == "alloc_node_mem_map"
     assert function_of("memblock_reserve") == "memblock_reserve"
+
+
+def test_pools_are_named_by_what_linux_makes_of_them() -> None:
+    """As a PandaBoard and a vexpress-a9 say it: pages of a CMA pool are free, of a DMA pool not."""
+    names = Names()
+    lines = (
+        "Reserved memory: created CMA memory pool at 0x98000000, size 8 MiB",
+        "OF: reserved mem: initialized node dsp-memory@98000000, compatible id shared-dma-pool",
+        "Reserved memory: created DMA memory pool at 0x4c000000, size 8 MiB",
+        "OF: reserved mem: initialized node vram@4c000000, compatible id shared-dma-pool",
+        "OF: reserved mem: initialized node other@0, compatible id vendor,own",
+    )
+    assert [told for line in lines for told in names.told(line)] == [
+        (0x98000000, None, "CMA memory pool"),
+        (0x98000000, None, "CMA area dsp-memory@98000000"),
+        (0x4C000000, None, "DMA memory pool"),
+        (0x4C000000, None, "/reserved-memory/vram@4c000000"),
+    ]

@@ -25,6 +25,7 @@ _CRASH = re.compile(r"^Reserving (\d+)MB of (?:low )?memory at (\d+)MB for crash
 _PG_DIR_SIZE, _PG_DIR_OFFSET = 0x4000, 0x4000
 _LPAE_PG_DIR_SIZE, _LPAE_PG_DIR_OFFSET = 0x5000, 0x3000
 _PG_DIR = "swapper_pg_dir"
+_RESERVED = "/reserved-memory/"
 KERNEL_IMAGE = "kernel image"
 _KERNEL_DISTANCE = 2 << 20  # from swapper_pg_dir to where the image is reserved: less than this
 _CALLERS = {
@@ -72,22 +73,23 @@ class Names:
     """What later lines call the memory that earlier ones took."""
 
     def __init__(self) -> None:
-        self._pool: int | None = None
+        self._pool: tuple[int, str] | None = None  # where, and what kind
 
     def told(self, text: str) -> Iterator[tuple[int | None, int | None, str]]:
         """(base, size, name) by the line `text`; None for what the line leaves open."""
         if match := _CMA.match(text):
             yield int(match[2], 16), int(match[1]) << 20, "CMA area"
         elif match := _POOL.match(text):
-            self._pool = int(match[2], 16)
-            yield self._pool, None, f"{match[1]} memory pool"
+            self._pool = int(match[2], 16), match[1]
+            yield self._pool[0], None, f"{match[1]} memory pool"
         elif match := _NODE.match(text):
             if self._pool is not None:
-                yield self._pool, None, f"/reserved-memory/{match[1]}"
+                base, kind = self._pool
+                yield base, None, f"{'CMA area ' if kind == 'CMA' else _RESERVED}{match[1]}"
             self._pool = None
         elif match := _PLACED.match(text):
             base, last = int(match[1], 16), int(match[2], 16)
-            yield base, last + 1 - base, f"/reserved-memory/{match[3]}"
+            yield base, last + 1 - base, f"{_RESERVED}{match[3]}"
         elif match := _HASH.match(text):
             yield None, int(match[2]), f"{match[1]} hash"
         elif match := _CRASH.match(text):
