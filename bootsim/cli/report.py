@@ -163,15 +163,19 @@ def _side(
     return replace(model_side(model, died=died), findings=_findings(board, profile))
 
 
-def _findings(board: dict[str, Any], profile: Profile) -> list[Finding] | None:
-    """What a check of the board's tree finds; None where it is the built-in one."""
+def _findings(board: dict[str, Any], profile: Profile) -> list[Finding]:
+    """What a check of the board's tree finds."""
     from bootsim.check.payload import Payload
-    from bootsim.check.tree import check_tree
+    from bootsim.check.tree import check_job
+    from bootsim.inputs import TreeFile, read_tree, read_tree_file
     from bootsim.views.report import Finding
 
     path: Path | None = board["dtb"] or board["dts"]
-    if path is None:
-        return None
+    if path is not None:
+        tree = read_tree_file(path)
+    else:
+        blob, name = read_tree()
+        tree = TreeFile(name, blob)
     initrd: Path | None = board["initrd"]
     payload = Payload(
         initrd=initrd.stat().st_size if initrd else None,
@@ -196,7 +200,7 @@ def _findings(board: dict[str, Any], profile: Profile) -> list[Finding] | None:
             ],
             [(area.what, area.base, area.size) for area in found.areas],
         )
-        for found in check_tree(str(path), payload, profile).findings
+        for found in check_job(payload, profile).finish(tree.name, tree).findings
     ]
 
 
