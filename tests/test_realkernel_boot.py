@@ -13,9 +13,11 @@ from bootsim.kernel.mm_debug import PageState
 from bootsim.kernel.profile_file import load_profile
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import KernelImage, load_kernel_image
+from bootsim.simulate import Boot
 from bootsim.sources import kernel_source, model_source, profile_of
 from bootsim.trace import MemblockAlloc, MemblockRange, Printk, Stage, Use
 from bootsim.views.compare import compare, view
+from bootsim.views.owners import ownership
 from tests.conftest import REAL_BOOTS, SUMMARY
 from tests.real_boots import PROFILE, real_boots
 from tests.real_boots import RealBoot as Recorded
@@ -118,6 +120,22 @@ def test_the_trace_has_what_the_log_lacks(image: KernelImage) -> None:
     names = [e.name for e in events if isinstance(e, Stage)]
     assert names[0] == "start_kernel"
     assert names[-1] == "mem_init"
+
+
+def test_its_page_tables_are_named_as_the_models(image: KernelImage) -> None:
+    """Read out of the first page table; the model names them as it allocates them."""
+    cmdline = "cma=64M@0x70000000"  # in lowmem, and so mapped by pages
+    model = Boot(profile="linux-6.1-armmp", cmdline=cmdline).run()
+    tables = [
+        {
+            (piece.base, piece.end, piece.owner)
+            for piece in ownership(boot)
+            if "page table" in piece.owner
+        }
+        for boot in (model, RealBoot(image, cmdline=cmdline).run())
+    ]
+    assert len(tables[0]) > 20
+    assert tables[0] == tables[1]
 
 
 def test_it_runs_on_to_a_function(image: KernelImage) -> None:

@@ -24,14 +24,14 @@ _CRASH = re.compile(r"^Reserving (\d+)MB of (?:low )?memory at (\d+)MB for crash
 # arch/arm/kernel/head.S: swapper_pg_dir lies right below the kernel's text offset.
 _PG_DIR_SIZE, _PG_DIR_OFFSET = 0x4000, 0x4000
 _LPAE_PG_DIR_SIZE, _LPAE_PG_DIR_OFFSET = 0x5000, 0x3000
-_PG_DIR = "swapper_pg_dir"
+PG_DIR = "swapper_pg_dir"
 _RESERVED = "/reserved-memory/"
 KERNEL_IMAGE = "kernel image"
 _KERNEL_DISTANCE = 2 << 20  # from swapper_pg_dir to where the image is reserved: less than this
 _CALLERS = {
     "memblock_double_array": "memblock's own regions",
     "alloc_node_mem_map": "memory map",
-    "arm_mm_memblock_reserve": _PG_DIR,
+    "arm_mm_memblock_reserve": PG_DIR,
     "reserve_initrd_mem": "initrd",
     "early_init_fdt_reserve_self": "device tree",
 }
@@ -51,7 +51,7 @@ def boot_names(spans: list[Range]) -> dict[Range, str]:
     names: dict[Range, str] = {}
     table = next((span for span in spans if is_pg_dir(span)), None)
     if table is not None:
-        names[table] = _PG_DIR
+        names[table] = PG_DIR
         for span in spans:
             if table.end <= span.base < table.end + _KERNEL_DISTANCE:
                 names[span] = KERNEL_IMAGE

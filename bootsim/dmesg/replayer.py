@@ -12,7 +12,7 @@ from __future__ import annotations
 from bootsim.dmesg.allocations import PMD_SIZE, AllocationCheck, Request
 from bootsim.dmesg.dump import DumpComparison
 from bootsim.dmesg.findings import FindingKind
-from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
+from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR, Names, is_pg_dir, name_of
 from bootsim.dmesg.recording import LoggedBoot
 from bootsim.dmesg.replayed import RamBanks, Replayed
 from bootsim.dmesg.spans import difference, union
@@ -165,7 +165,7 @@ class _Replay:
         """What a reservation without a request is for."""
         if function_of(caller).endswith("memblock_init"):
             if is_pg_dir(span) and not self._boot.wide_addresses:
-                return "swapper_pg_dir"
+                return PG_DIR
             if self._boot.from_start and not self._image_seen:
                 self._image_seen = True
                 return KERNEL_IMAGE

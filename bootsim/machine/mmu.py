@@ -385,6 +385,16 @@ def mappings(memory: PhysMemory, ttbr0: int, *, ttbcr: int = 0) -> Iterator[Mapp
         yield last
 
 
+def page_tables(memory: PhysMemory, ttbr0: int, *, ttbcr: int = 0) -> Iterator[tuple[int, int]]:
+    """The second-level tables in RAM: the virtual address that each maps from, and its own,
+    physical. Raises MemoryAccessError if the first-level table lies outside RAM.
+    """
+    for index, word in enumerate(memory.words(table_base(ttbr0, ttbcr), L1_ENTRIES)):
+        entry = decode_l1(word)
+        if isinstance(entry, PageTable) and memory.contains(entry.base, L2_SIZE):
+            yield index << 20, entry.base
+
+
 def _leaves(memory: PhysMemory, table: int) -> Iterator[Mapping]:
     for index, word in enumerate(memory.words(table, L1_ENTRIES)):
         if not word & 3:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from bootsim.dmesg.names import KERNEL_IMAGE, Names, is_pg_dir, name_of
+from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR, Names, is_pg_dir, name_of
 from bootsim.dmesg.tree import TreeFacts, tree_facts
 from bootsim.dmesg.words import function_of, reserves_for_an_allocator
 from bootsim.loader import Placement
@@ -52,7 +52,7 @@ class Uses:
             if loaded.base < span.end and span.base < loaded.end:
                 return what
         if is_pg_dir(span):
-            return "swapper_pg_dir"
+            return PG_DIR
         if self._asked is not None and reserves_for_an_allocator(caller):
             caller, self._asked = self._asked, None
         return name_of(span, function_of(caller), self._tree)

@@ -24,7 +24,7 @@ from bootsim.machine.memory import ADDRESS_LIMIT, Range
 from bootsim.trace import HANDOVER, MemblockRange, PageAlloc, PageFree, Printk, Use
 from bootsim.views.booted import BootedKernel
 from bootsim.views.categories import CMA
-from bootsim.views.owners import MEM_MAP, Layer, Ownership, State
+from bootsim.views.owners import Layer, Ownership, State, unnamed
 
 _MEMORY_LINE = re.compile(
     r"Memory: (\d+)K/(\d+)K available \(.*, (\d+)K init, .*, (\d+)K reserved,"
@@ -215,7 +215,7 @@ class _Layers:
         memory, reserved = boot.memblock.memory, boot.memblock.reserved
         # Linux may take for memory what the machine does not have.
         owners = Ownership(union([*_ranges(boot.memory.banks), *_ranges(memory)]))
-        for event in boot.trace:
+        for event in (*boot.trace, *unnamed(boot)):
             if not isinstance(event, PageFree | PageAlloc):
                 owners.see(event)
         for piece in owners.pieces(memory, reserved):
@@ -258,8 +258,6 @@ class _Layers:
             self._free.paint(base, base + (PAGE_SIZE << block.order), "free")
         # The memory map has an entry for each page between the first and the last, RAM or not.
         mem_map = buddy.mem_map
-        size = mem_map.count * mem_map.page_size
-        self._mem_map.paint(mem_map.phys, mem_map.phys + size, MEM_MAP)
         first, last = mem_map.start_pfn, mem_map.start_pfn + mem_map.count
         for low, high in pairwise(self._present.edges_in(first << PAGE_SHIFT, last << PAGE_SHIFT)):
             if not self._present.at(low):

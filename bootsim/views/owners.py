@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
 
+from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR
 from bootsim.errors import BootsimError
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.memory import PAGE_SHIFT
+from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
+from bootsim.machine import mmu
 from bootsim.machine.memory import Range
 from bootsim.trace import HANDOVER, Event, MemblockRange, PageAlloc, PageFree, Use
 from bootsim.views.booted import BootedKernel
@@ -151,18 +153,38 @@ def ram_of(boot: BootedKernel) -> list[Range]:
 
 
 def unnamed(boot: BootedKernel) -> list[Use]:
-    """What the boot has, and no event of a real kernel names: the memory map (struct page).
+    """What the boot has, and no event of a real kernel names: its memory map and its page tables.
 
-    Who asks memblock for it (mm/page_alloc.c, free_area_init() with what is inlined there) asks for
-    other things, too. Empty where the boot has not come to its handover.
+    Who asks memblock for them (mm/page_alloc.c, free_area_init(); arch/arm/mm/mmu.c, early_alloc())
+    asks for other things, too. Empty where the boot has not come to its handover.
     """
     if boot.trace.stage != HANDOVER:
         return []
+    tables = list(_page_tables(boot))
     try:
         mem_map = boot.buddy.mem_map
     except BootsimError:
-        return []
-    return [Use(mem_map.phys, mem_map.count * mem_map.page_size, MEM_MAP)]
+        return tables
+    return [*tables, Use(mem_map.phys, mem_map.count * mem_map.page_size, MEM_MAP)]
+
+
+def _page_tables(boot: BootedKernel) -> Iterator[Use]:
+    """The pages that the first page table leads to, but those in the kernel's own image.
+
+    Linux has two tables, of 1 MiB each, in a page (arch/arm/include/asm/pgtable-2level.h).
+    """
+    uses = [event for event in boot.trace if isinstance(event, Use)]
+    first = next((use for use in uses if use.what == PG_DIR), None)
+    if first is None:
+        return
+    image = [Range(use.base, use.size) for use in uses if use.what == KERNEL_IMAGE]
+    pages = {
+        base & -PAGE_SIZE: virt & -PMD_SIZE
+        for virt, base in mmu.page_tables(boot.memory, first.base)
+        if not any(span.base <= base < span.end for span in image)
+    }
+    for page, virt in pages.items():
+        yield Use(page, PAGE_SIZE, f"page table for {virt:#010x}")
 
 
 def ownership(boot: BootedKernel) -> list[Owned]:
@@ -171,11 +193,9 @@ def ownership(boot: BootedKernel) -> list[Owned]:
     What is free is free, whoever has it: pages that were given away are not told apart.
     """
     owners = Ownership(ram_of(boot))
-    for event in boot.trace:
+    for event in (*boot.trace, *unnamed(boot)):
         if not isinstance(event, PageFree | PageAlloc):
             owners.see(event)
-    for use in unnamed(boot):
-        owners.see(use)
     return owners.pieces(boot.memblock.memory, boot.memblock.reserved)
 
 

@@ -21,7 +21,7 @@ _NARROW = 100  # columns: terminals that have less get shorter bars
 # one step.
 _GROUPS = (
     (re.compile(r"page table for "), "page tables"),
-    (re.compile(r"early_alloc\("), "page tables and exception vectors"),
+    (re.compile(r"early_alloc\("), "zero page and exception vectors"),
     (
         re.compile(r"unflattened device tree|alias |early_init_dt_alloc_memory_arch\("),
         "device tree, unflattened",
