@@ -100,6 +100,20 @@ def test_a_fleet_with_broken_empty_and_huge_files(bootsim: Run, tmp_path: Path) 
     assert (status, ET.fromstring(out).get("errors")) == (2, "5")
 
 
+def test_a_folder_of_sources(bootsim: Run, tmp_path: Path) -> None:
+    """Its blobs are what they were compiled to: sources count where there is none."""
+    assert bootsim("check", tmp_path)[0] == 2
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "empty").mkdir()
+    shutil.copy(BAD, tmp_path / "sub" / "board.dts")
+    (tmp_path / "common.dtsi").write_text("not a whole tree")
+    status, out, err = bootsim("check", tmp_path)
+    assert (status, err) == (1, "")
+    assert out.splitlines()[-1].startswith("1 tree: 1 error")
+    (tmp_path / "good.dtb").write_bytes(compile_dts(GOOD))
+    assert bootsim("check", tmp_path)[:2] == (0, "1 tree: 0 errors, 0 warnings, 0 infos\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -93,7 +93,7 @@ def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def check(trees: tuple[Path, ...], **options: Any) -> None:
     """Find what goes wrong with memory on a board, from its device tree alone.
 
-    Boots the model on each TREE, a blob, its source, or a folder of blobs, and tells what Linux
+    Boots the model on each TREE, a blob, its source, or a folder of either, and tells what Linux
     refuses, loses, or dies of before it has a console: with node and line of the source, the
     cause, and what to change.
 

@@ -194,15 +194,18 @@ def profile_of(options: dict[str, Any]) -> Profile:
 
 
 def tree_files(trees: Iterable[Path]) -> list[str]:
-    """The trees, those in folders (*.dtb at any depth) in their order. Raises BootsimError."""
+    """The trees; of a folder all blobs in it, at any depth, or where it has none, all sources.
+
+    Raises BootsimError for a folder with neither.
+    """
     found: list[str] = []
     for tree in trees:
         if not tree.is_dir():
             found.append(str(tree))
             continue
-        inside = sorted(str(path) for path in tree.rglob("*.dtb"))
+        inside = sorted(map(str, tree.rglob("*.dtb"))) or sorted(map(str, tree.rglob("*.dts")))
         if not inside:
-            raise BootsimError(f"{tree}: a folder without a .dtb in it")
+            raise BootsimError(f"{tree}: a folder without a .dtb or .dts in it")
         found += inside
     return found
 

@@ -64,7 +64,7 @@ _EXIT_STAGE = "paging_init"  # lowmem is settled, mapped, and has its memory map
 def whatif(trees: tuple[Path, ...], **options: Any) -> None:
     """Tell what becomes of boards when kernel, command line or RAM are changed.
 
-    Boots the model on each TREE, a blob, its source (.dts), or a folder of blobs, once a
+    Boots the model on each TREE, a blob, its source, or a folder of either, once a
     combination, and shows the tree's RAM; lowmem and highmem; the RAM that is lost to Linux, and of
     that what is cut off for want of HIGHMEM; what is free at the handover; the largest run of free
     pages; the errors that the kernel logs, and why a boot dies.
