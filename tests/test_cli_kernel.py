@@ -183,6 +183,19 @@ def test_compare_tells_differences(bootsim: Run, vmlinuz: str) -> None:
     assert (status, data["equal"]) == (1, False)
 
 
+def test_two_builds_of_one_name_are_told_apart(tmp_path: Path, bootsim: Run, vmlinuz: str) -> None:
+    files = [tmp_path / name / "zImage" for name in ("old", "new")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(Path(vmlinuz).read_bytes())
+    status, out, _ = bootsim("compare", *files)
+    assert (status, out.splitlines()[:2]) == (0, [f"A: {files[0]}", f"B: {files[1]}"])
+    page = tmp_path / "report.html"
+    status, out, _ = bootsim("report", "-o", page, "--kernel", files[0], "--against", files[1])
+    assert status == 0
+    assert f"zImage, {files[0]}, zImage, {files[1]}" in out
+
+
 def test_compare_a_log_with_the_model(tmp_path: Path, bootsim: Run, vmlinuz: str) -> None:
     _, out, _ = bootsim("kernel", vmlinuz, "--append", "memblock=debug cma=32M")
     log = tmp_path / "console.log"

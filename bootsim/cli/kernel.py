@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,8 @@ def _sources(names: tuple[str, str], options: dict[str, Any], number: int | None
             profile = options["profile"]
             chosen = load_profile(profile) if profile else sources.profile_of(others[0])
             sides[place] = sources.model_source(chosen, **board)
+    if sides[0].name == sides[1].name:  # two builds of one kernel: old/zImage, new/zImage
+        return [replace(sides[place], name=names[place]) for place in (0, 1)]
     return [sides[0], sides[1]]
 
 

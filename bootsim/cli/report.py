@@ -119,11 +119,11 @@ def _sides(
     made = [done[place] for place in range(len(opened))]
     if None not in opened:  # a check is of the tree: of a kernel's that has no model beside it, too
         made[0] = replace(made[0], findings=_findings(board | {"cmdline": lines[0]}, profile))
-    if append is not None and against is None:
-        shown = [
-            f"{side.name}, {line or 'its own command line'}"
-            for side, line in zip(made, lines, strict=True)
-        ]
+    if len(made) > 1 and made[0].name == made[1].name:
+        differ = [options["kernel"], against]
+        if against is None:
+            differ = [line or "its own command line" for line in lines]
+        shown = [f"{side.name}, {what}" for side, what in zip(made, differ, strict=True)]
         made = [
             replace(side, name=name, source=replace(side.source, name=name))
             for side, name in zip(made, shown, strict=True)
