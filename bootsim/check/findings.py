@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bootsim.machine.memory import Range
-from bootsim.numbers import size_text
+from bootsim.check.spans import span
 
 
 class Severity(IntEnum):
@@ -40,7 +39,7 @@ class Area:
         return self.base + self.size
 
     def __str__(self) -> str:
-        return f"{self.what} {span(self.base, self.size)}"
+        return f"{self.what} {span(self)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +118,6 @@ def stem_of(tree: str) -> str:
 def severity_of(code: str) -> Severity:
     """How bad findings of `code` are."""
     return _LETTERS[code[0]]
-
-
-def span(base: int, size: int) -> str:
-    """A range of addresses as Linux prints them, and its size."""
-    return f"{Range(base, max(size, 1))} ({size_text(size)})"
 
 
 def number(value: int) -> str:

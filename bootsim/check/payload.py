@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bootsim.batch import Task, tree_memory
+from bootsim.check.cells import Cells
 from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import INITRD, NOTHING, TREE, ZIMAGE, Loading, Piece
+from bootsim.check.nodes import memory_nodes, reserved_nodes
+from bootsim.check.spans import first_fit, total, within
 from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.memory_node import set_memory
@@ -20,8 +23,8 @@ from bootsim.kernel.decompress import written_by_zimage, zimage_moves_to
 from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.fdt_check_mem_start import mem_start_of
 from bootsim.kernel.init import initrd_place
-from bootsim.kernel.libfdt import Fdt, FdtNode, fdt_check_header, fdt_totalsize
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE
 from bootsim.kernel.params import next_args
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.setup import mem_range
@@ -197,7 +200,7 @@ def _image_size(payload: Payload, profile: Profile) -> int:
 
 
 def _no_memory(fdt: Fdt) -> Finding:
-    nodes = [n for n in fdt.root.children if n.string("device_type") == "memory"]
+    nodes = memory_nodes(fdt)
     named = next((n for n in fdt.root.children if n.name.split("@")[0] == "memory"), None)
     node = nodes[0] if nodes else named
     if node is None:
@@ -221,11 +224,11 @@ def _no_memory(fdt: Fdt) -> Finding:
 
 
 def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str) -> Finding:
-    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
+    node = (*memory_nodes(fdt), fdt.root)[0]
     memory = [bank for bank in tree_memory(fdt) if bank.size]
-    total = sum(bank.size for bank in memory)
+    size = total(memory)
     need = space.text_offset + space.size
-    text = f"total RAM is {size_text(total)} ({total:#x})"
+    text = f"total RAM is {size_text(size)} ({size:#x})"
     if len(memory) > 1:
         text += f", in {len(memory)} banks, the first of {size_text(banks[0].size)}"
     return Finding(
@@ -240,11 +243,11 @@ def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str)
 
 
 def _no_room(fdt: Fdt, machine: _Machine, what: str, size: int) -> Finding:
-    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
-    total = sum(bank.size for bank in machine.banks)
+    node = (*memory_nodes(fdt), fdt.root)[0]
+    ram = total(machine.banks)
     return Finding(
         "E-MEMORY-TOO-SMALL",
-        f"total RAM is {size_text(total)} ({total:#x}): the kernel, and what the tree reserves,"
+        f"total RAM is {size_text(ram)} ({ram:#x}): the kernel, and what the tree reserves,"
         f" leave no {size_text(size)} ({size:#x}) in one piece for {what}",
         cost="It cannot be loaded without destroying something.",
         node=node.path,
@@ -271,10 +274,10 @@ def _within_mem(
     """What mem= leaves to Linux of `banks`; all if that is none."""
     given = [mem_range(value, base) for name, value in options if name == "mem"]
     kept = tuple(
-        Range(max(bank.base, start), min(bank.end, start + size) - max(bank.base, start))
+        part
         for bank in banks
         for start, size in given
-        if bank.base < start + size and start < bank.end
+        for part in within([bank], start, start + size)
     )
     return kept or tuple(banks)
 
@@ -316,16 +319,8 @@ def _tree(payload: Payload, profile: Profile, kernel: Range, size: int) -> Piece
 def _static(fdt: Fdt) -> Iterator[Range]:
     """What the tree reserves at an address: a boot loader puts nothing there (U-Boot's lmb)."""
     yield from (Range(*entry) for entry in fdt.memory_reserve_entries())
-    cells = [
-        4 * int.from_bytes(fdt.root.props.get(f"#{what}-cells", b"\0\0\0\1")[:4], "big")
-        for what in ("address", "size")
-    ]
-    nodes: list[FdtNode] = getattr(fdt.root.find("/reserved-memory"), "children", [])
-    for node in nodes:
-        reg = node.props.get("reg", b"")
-        for at in range(0, len(reg) - sum(cells) + 1, sum(cells) or len(reg) + 1):
-            size_at = at + cells[0]
-            yield Range(read_cells(reg[at:size_at]), read_cells(reg[size_at : size_at + cells[1]]))
+    for node in reserved_nodes(fdt):
+        yield from Cells.of_root(fdt).read(node.props.get("reg", b""))
 
 
 def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | None:
@@ -336,11 +331,8 @@ def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | N
     for banks in (machine.usable, machine.banks):
         bank = next((b for b in banks if b.base <= machine.base < b.end), banks[0])
         middle = bank.base + min(bank.size // 2, _DTB_OFFSET)
-        for start, stop in ((middle, bank.end), *((b.base, b.end) for b in banks)):
-            at = round_up(start, PAGE_SIZE)
-            while at + size <= stop:
-                hit = next((t for t in taken if t.base < at + size and at < t.end), None)
-                if hit is None:
-                    return at
-                at = round_up(hit.end, PAGE_SIZE)
+        holes = (Range(middle, bank.end - middle), *banks)
+        free = first_fit(holes, size, PAGE_SIZE, taken)
+        if free is not None:
+            return free
     return None

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from bootsim.check.cells import PHYSICAL, Cells, meant, sound
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Finding, number, span
+from bootsim.check.findings import Finding, number
+from bootsim.check.nodes import memory_nodes, name_of
+from bootsim.check.spans import span
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.machine.memory import Range
 
@@ -16,11 +18,11 @@ _NUMBERS = ("size", "alignment", "alloc-ranges")
 
 def cell_count(boot: Examined) -> Iterator[Finding]:
     """E-CELL-COUNT: numbers that are none with the root's counts of cells."""
-    tree = boot.kernel.fdt.tree
+    tree = boot.tree
     if tree is None:
         return
     for finding in misread(tree):
-        name = finding.node.rsplit("/", 1)[-1]
+        name = name_of(finding.node)
         words = f"failed to reserve memory for node '{name}'"
         if not finding.node.startswith("/reserved-memory/"):
             words = "Ignoring memory"
@@ -42,7 +44,7 @@ def cell_count(boot: Examined) -> Iterator[Finding]:
 
 def misread_regs(boot: Examined) -> frozenset[str]:
     """The nodes whose reg E-CELL-COUNT is about."""
-    tree = boot.kernel.fdt.tree
+    tree = boot.tree
     return frozenset(finding.node for finding in misread(tree)) if tree is not None else frozenset()
 
 
@@ -56,8 +58,8 @@ def misread_nodes(boot: Examined) -> frozenset[str]:
 def misread(fdt: Fdt) -> Iterator[Finding]:
     """E-CELL-COUNT for each reg of memory and of /reserved-memory that cannot be meant so."""
     cells = Cells.of_root(fdt)
-    for node in fdt.root.children:
-        if node.string("device_type") == "memory" and node.is_available() and _reg(node):
+    for node in memory_nodes(fdt):
+        if node.is_available() and _reg(node):
             short = len(_reg(node)) < cells.entry or len(_reg(node)) % (cells.entry or 1)
             yield from _misread(node, cells, short=bool(short))
     parent = fdt.root.find("/reserved-memory")
@@ -108,7 +110,7 @@ def _misread(node: FdtNode, cells: Cells, *, short: bool) -> Iterator[Finding]:
 
 def _entry(entry: Range) -> str:
     if entry.end <= PHYSICAL:
-        return span(*entry)
+        return span(entry)
     if not entry.base:
         return number(entry.size)
     return f"{number(entry.base)}, {number(entry.size)} long"

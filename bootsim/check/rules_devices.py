@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from bootsim.check.cells import unit_address
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
+from bootsim.check.spans import span
 from bootsim.devicetree.bus import Bus
 from bootsim.kernel.kernel import ReservedMem
 from bootsim.kernel.libfdt import Fdt, FdtNode
@@ -21,7 +22,7 @@ _VMAP = ("ramoops",)
 
 def mapped_ram(boot: Examined) -> Iterator[Finding]:
     """W-RAM-IOREMAP: memory of devices that Linux has mapped as its own."""
-    tree = boot.kernel.fdt.tree
+    tree = boot.tree
     if tree is None or "paging_init" not in boot.tables:
         return
     users: dict[str, str] = {}
@@ -30,8 +31,7 @@ def mapped_ram(boot: Examined) -> Iterator[Finding]:
             users[region.node.path] = user
             yield Finding(
                 "W-RAM-IOREMAP",
-                f"{span(region.base, region.size)} is for {user}, and Linux maps it as RAM: it has"
-                " no no-map",
+                f"{span(region)} is for {user}, and Linux maps it as RAM: it has no no-map",
                 remedy="Add no-map; to the node.",
                 node=region.node.path,
                 related=(user,),
@@ -53,7 +53,7 @@ def _registers_in_ram(region: str, places: list[Area]) -> Finding:
     more = f" and {len(others)} more are" if others else " is"
     return Finding(
         "W-RAM-IOREMAP",
-        f"{span(places[0].base, places[0].size)} of {first}{more} where Linux has mapped RAM",
+        f"{span(places[0])} of {first}{more} where Linux has mapped RAM",
         remedy=f"Add no-map; to {region}."
         if region
         else "Give it a node with no-map in /reserved-memory, if it is RAM; else mend reg of the"

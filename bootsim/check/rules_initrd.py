@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bootsim.check.examine import Examined, Tables
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.loading import INITRD, shared
+from bootsim.check.examine import IMAGE, RAMDISK, Examined
+from bootsim.check.findings import Area, Finding
+from bootsim.check.loading import INITRD
 from bootsim.check.rules_lowmem import more_lowmem
 from bootsim.check.rules_memory import mib_from_start
-from bootsim.check.rules_payload import IMAGE, safe_place
+from bootsim.check.rules_payload import safe_place
+from bootsim.check.spans import has, shared, span, spans, total
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.kernel.mmu import lowmem_end_max
 from bootsim.machine.memory import Range
@@ -22,17 +23,17 @@ def initrd(boot: Examined) -> Iterator[Finding]:
     """E-INITRD-OVERLAP, E-INITRD-NOT-RAM, E-INITRD-HIGHMEM."""
     for refused in boot.refused("initrd-in-use"):
         place = Range(refused.event.base, refused.event.size)
-        holders = boot.holders(*place, refused.number)
+        holders = boot.holders(place, refused.number)
         yield _finding(
             boot,
             "E-INITRD-OVERLAP",
-            f"the initrd {span(*place)} overlaps {_shares(place, holders)}{_ruined(boot, holders)}",
+            f"the initrd {span(place)} overlaps {_shares(place, holders)}{_ruined(boot, holders)}",
             place,
             *holders,
         )
     for refused in boot.refused("initrd-not-memory"):
         place = Range(refused.event.base, refused.event.size)
-        text = f"the initrd {span(*place)} is not in memory: {_where(boot, place)}"
+        text = f"the initrd {span(place)} is not in memory: {_where(boot, place)}"
         piece = boot.loading.piece(INITRD)
         hit = boot.loading.hit(piece.place) if piece is not None else None
         if hit is not None:
@@ -42,24 +43,24 @@ def initrd(boot: Examined) -> Iterator[Finding]:
         event = refused.event
         if in_initrd(boot, event):
             yield _in_nomap(boot, event)
-    taken = boot.use("initrd")
+    taken = boot.use(RAMDISK)
     if taken is not None and not _is_mapped(boot, taken):
         yield _unmapped(boot, taken)
 
 
 def _is_mapped(boot: Examined, taken: Area) -> bool:
-    limit = boot.kernel.vars.arm_lowmem_limit
-    if any(area.base < taken.end and taken.base < area.end for area in boot.nomap):
+    limit = boot.lowmem.end
+    if boot.nomap_in(taken):
         return True  # of these another rule tells
-    return taken.end <= limit and _inside(boot.end, Range(taken.base, taken.size))
+    return taken.end <= limit and has(boot.end.memory, taken)
 
 
 def _unmapped(boot: Examined, taken: Area) -> Finding:
-    place, limit = Range(taken.base, taken.size), boot.kernel.vars.arm_lowmem_limit
-    text = f"the initrd {span(*place)} is in memory that Linux removes when it has taken it"
+    place, limit = Range(taken.base, taken.size), boot.lowmem.end
+    text = f"the initrd {span(place)} is in memory that Linux removes when it has taken it"
     if taken.end > limit:
         text = (
-            f"the initrd {span(*place)} ends {size_text(taken.end - limit)} above lowmem, which"
+            f"the initrd {span(place)} ends {size_text(taken.end - limit)} above lowmem, which"
             f" ends at {limit:#010x}"
         )
     found = _finding(
@@ -74,18 +75,18 @@ def _unmapped(boot: Examined, taken: Area) -> Finding:
 
 def in_initrd(boot: Examined, event: Refusal) -> bool:
     """Whether `event` refuses a region because the initrd is there."""
-    taken = boot.use("initrd")
-    return taken is not None and event.base < taken.end and taken.base < event.base + event.size
+    taken = boot.use(RAMDISK)
+    return taken is not None and shared(event, taken) > 0
 
 
 def _in_nomap(boot: Examined, event: Refusal) -> Finding:
-    taken = boot.use("initrd")
+    taken = boot.use(RAMDISK)
     assert taken is not None
     region = Area(event.node, event.base, event.size)
     found = _finding(
         boot,
         "E-INITRD-OVERLAP",
-        f"the initrd {span(taken.base, taken.size)} overlaps"
+        f"the initrd {span(taken)} overlaps"
         f" {_shares(Range(taken.base, taken.size), [region])}, which is no-map: Linux takes the"
         " initrd, and refuses the region (EBUSY)",
         Range(taken.base, taken.size),
@@ -104,8 +105,8 @@ def _in_nomap(boot: Examined, event: Refusal) -> Finding:
 def _otherwise(boot: Examined, place: Range) -> str:
     """What has `place` in memory, or in lowmem, if there is RAM."""
     limit = lowmem_end_max(boot.kernel)
-    if not _inside(boot.tables["parse_early_param"], place):
-        cut = boot.kernel.usermem and _inside(boot.tables["cmd_line"], place)
+    if not has(boot.tables["parse_early_param"].memory, place):
+        cut = boot.kernel.usermem and has(boot.tables["cmd_line"].memory, place)
         if not cut or place.end > limit:
             return ""
         return f" Or raise mem= to {mib_from_start(boot, place.end)}M or more."
@@ -113,10 +114,6 @@ def _otherwise(boot: Examined, place: Range) -> str:
     end = round_up(place.end, PAGE_SIZE if boot.kernel.profile.config.highmem else PMD_SIZE)
     ways = more_lowmem(boot, end - limit) if end > limit else []
     return f" Or have lowmem hold it: {', or '.join(ways)}." if ways else ""
-
-
-def _inside(tables: Tables, place: Range) -> bool:
-    return any(r.base <= place.base and place.end <= r.end for r in tables.memory)
 
 
 def _finding(
@@ -130,7 +127,7 @@ def _finding(
         remedy=safe_place(boot, INITRD, place.size) + more,
         node=boot.chosen if prop else "",
         prop=prop,
-        areas=(Area("initrd", *place), *holders),
+        areas=(Area(RAMDISK, *place), *holders),
         log=boot.log("INITRD:"),
     )
 
@@ -138,7 +135,7 @@ def _finding(
 def _shares(place: Range, holders: list[Area]) -> str:
     told = []
     for area in holders:
-        both = shared(place, Range(area.base, area.size))
+        both = shared(place, area)
         told.append(f"{area}, by {size_text(both)}")
     return " and ".join(told)
 
@@ -147,9 +144,7 @@ def _ruined(boot: Examined, holders: list[Area]) -> str:
     """What has become of the initrd where it overlaps the kernel: that was there before."""
     piece = boot.loading.piece(INITRD)
     hit = boot.loading.hit(piece.place) if piece is not None else None
-    if piece is not None and not any(
-        shared(piece.place, Range(area.base, area.size)) for area in holders
-    ):
+    if piece is not None and not any(shared(piece.place, area) for area in holders):
         return ", though only in whole pages, as Linux counts it"
     if hit is None or not any(area.what == IMAGE for area in holders):
         return ""
@@ -157,26 +152,24 @@ def _ruined(boot: Examined, holders: list[Area]) -> str:
 
 
 def _where(boot: Examined, place: Range) -> str:
-    limit = boot.kernel.vars.arm_lowmem_limit
+    limit = boot.lowmem.end
     before = boot.tables["setup_machine_fdt"].memory
-    if not any(r.base < place.end and place.base < r.end for r in before):
+    if not any(shared(region, place) for region in before):
         if any(shared(bank, place) for bank in boot.loading.ram):
             return "the tree keeps RAM there from Linux, by linux,usable-memory"
         return "the tree has no RAM there"
     given = boot.tables["parse_early_param"].memory
-    inside = _inside(boot.tables["parse_early_param"], place)
+    inside = has(boot.tables["parse_early_param"].memory, place)
     if boot.kernel.usermem and not inside:
-        now = ", ".join(span(r.base, r.size) for r in given)
+        now = spans(given)
         return f"mem= has cut it off, memory is {now}"
     if inside:
-        lost = sum(r.size for r in given) - sum(r.size for r in boot.dump.memory)
+        lost = total(given) - total(boot.dump.memory)
         return (
             f"it ends {size_text(place.end - limit)} above the end of lowmem, {limit:#010x}, and"
             f" there is no HIGHMEM; {size_text(lost)} of RAM are lost"
         )
     bank = max((r for r in given if r.base < place.end), key=lambda r: r.base)
     if place.base < bank.base:
-        return f"it begins below a bank of RAM, {span(bank.base, bank.size)}"
-    return f"it passes the end of RAM, {span(bank.base, bank.size)}, by" + (
-        f" {size_text(place.end - bank.end)}"
-    )
+        return f"it begins below a bank of RAM, {span(bank)}"
+    return f"it passes the end of RAM, {span(bank)}, by" + (f" {size_text(place.end - bank.end)}")

@@ -7,12 +7,13 @@ from itertools import combinations
 
 from bootsim.check.cells import PHYSICAL
 from bootsim.check.examine import MAPPING, Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import ZIMAGE
 from bootsim.check.rules_cells import misread_regs
+from bootsim.check.spans import shared, span, total
 from bootsim.kernel.fdt import reg_entries
-from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PMD_SIZE
+from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockRange, Stage
 
@@ -27,7 +28,7 @@ def ignored(boot: Examined) -> Iterator[Finding]:
         small = event.size < 1 << 20
         yield Finding(
             "W-MEMORY-IGNORED",
-            f"Linux leaves out {span(event.base, event.size)} of {whose}",
+            f"Linux leaves out {span(event)} of {whose}",
             cause=_why_ignored(boot, event.base, event.size),
             cost="It is not used." if not small else "Next to nothing.",
             remedy="Mend mem=: without @BASE it begins where RAM does for the kernel."
@@ -63,43 +64,37 @@ def _put_below(boot: Examined, base: int) -> str:
     return "Have the kernel put below it, or leave it out of reg."
 
 
-_ROOM = 16 << 20  # bytes, with which a no-map region in the midst of RAM is no trouble
+# Bytes that do: early page tables take 1.5 MiB at most, and the rest is for what this check may not
+# have been told of, as an initrd.
+_ROOM = 16 << 20
 
 
 def unaligned_bank(boot: Examined) -> Iterator[Finding]:
-    """W-BANK-UNALIGNED: a bank that keeps early page tables to what is below it."""
+    """W-BANK-UNALIGNED: an edge of mapped memory that keeps early allocations to what is below it
+    (adjust_lowmem_bounds), where that is neither half of what lowmem has nor enough for all."""
     tables = boot.tables.get(MAPPING)
     if tables is None:
         return
-    start = tables.current_limit
-    lowmem_limit = boot.kernel.vars.arm_lowmem_limit
-    if lowmem_limit - start < PMD_SIZE:
+    start, limit = tables.current_limit, boot.lowmem.end
+    edges, mapped = range(start, start + PMD_SIZE), tables.mapped
+    begins = next((r for r in mapped if r.base % PMD_SIZE and r.base in edges), None)
+    culprit = begins or next((r for r in mapped if r.end % PMD_SIZE and r.end in edges), None)
+    if limit - start < PMD_SIZE or culprit is None:
         return
-    mapped = [r for r in tables.memory if not r.flags & MemblockFlags.NOMAP]
-    culprit = next(
-        (r for r in mapped if r.base % PMD_SIZE and r.base - start < PMD_SIZE and r.base >= start),
-        None,
-    ) or next((r for r in mapped if r.end % PMD_SIZE and 0 <= r.end - start < PMD_SIZE), None)
-    if culprit is None:
+    room, whole = total(tables.free(0, start)), total(tables.free(0, limit))
+    if boot.died is None and room >= min(whole // 2, _ROOM):
         return
-    room = sum(hole.size for hole in tables.free(0, start))
-    total = sum(hole.size for hole in tables.free(0, lowmem_limit))
-    begins = culprit.base % PMD_SIZE and culprit.base >= start
-    edge = culprit.base - 1 if begins else culprit.end
-    cut = next(iter(boot.nomap_in(edge, 1)), None)
-    enough = total // 2 if cut is None else min(total // 2, _ROOM)
-    starved = boot.died is not None and "early_alloc" in boot.died
-    if boot.died is not None and not starved:
+    if boot.died is not None and "early_alloc" not in boot.died:
         return  # of something else
-    if room >= enough and not starved:
-        return
-    what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
+    edge = culprit.base - 1 if begins else culprit.end
+    cut = next(iter(boot.nomap_in(Range(edge, 1))), None)
+    what, odd = f"the bank {span(culprit)}", "begins" if begins else "ends"
     if cut is not None:
         what, odd = f"the no-map region {cut}", "ends" if begins else "begins"
     yield Finding(
         "W-BANK-UNALIGNED",
         f"{what} {odd} off a multiple of 2 MiB: until lowmem is mapped, only {size_text(room)}"
-        f" below {start:#010x} can be allocated, of {size_text(total)}",
+        f" below {start:#010x} can be allocated, of {size_text(whole)}",
         remedy="Align the region to 2 MiB (0x200000)."
         if cut is not None
         else "Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
@@ -121,7 +116,7 @@ def mem_parameter_node(boot: Examined) -> str:
 
 def memory_nodes(boot: Examined) -> Iterator[Finding]:
     """W-MEMORY-NODE, W-MEMORY-OVERLAP: memory nodes that say something else than they seem to."""
-    tree = boot.kernel.fdt.tree
+    tree = boot.tree
     if tree is None:
         return
     for node in tree.root.children:
@@ -144,8 +139,8 @@ def memory_nodes(boot: Examined) -> Iterator[Finding]:
             banks.append(Area(boot.memory_node(event.base), event.base, event.size))
     for one, other in combinations(banks, 2):
         low, high = sorted((one, other), key=lambda area: area.base)
-        both = min(low.end, high.end) - high.base
-        if both > 0 and high.what not in misread:
+        both = shared(low, high)
+        if both and high.what not in misread:
             yield Finding(
                 "W-MEMORY-OVERLAP",
                 f"two banks of RAM share {size_text(both)}: {low} and {high}",

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from bootsim.check.cells import PHYSICAL, meant
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, number, span
-from bootsim.check.holes import cells_of
+from bootsim.check.findings import Area, Finding, number
+from bootsim.check.nodes import name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
+from bootsim.check.spans import span, spans
 from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockFailure, Refusal
 
@@ -43,7 +45,7 @@ def unreadable(boot: Examined) -> Iterator[Finding]:
 
 def _parent(boot: Examined, path: str) -> Finding:
     """A /reserved-memory that Linux passes over."""
-    node, cells = boot.node(path), cells_of(boot)
+    node, cells = boot.node(path), boot.cells
     props = node.props if node is not None else {}
     wanted = {"#address-cells": cells.address, "#size-cells": cells.size}
     other = [name for name, count in wanted.items() if props.get(name) != count.to_bytes(4, "big")]
@@ -66,7 +68,7 @@ def _parent(boot: Examined, path: str) -> Finding:
 
 def _length(boot: Examined, event: Refusal) -> Finding:
     """A property whose bytes do not make whole numbers."""
-    cells, remedy = cells_of(boot), "Write each number with as many cells as the root says."
+    cells, remedy = boot.cells, "Write each number with as many cells as the root says."
     expected = {"size": 4 * cells.size, "alignment": 4 * cells.address}.get(event.other)
     node = boot.node(event.node)
     other = (
@@ -82,7 +84,7 @@ def _length(boot: Examined, event: Refusal) -> Finding:
         remedy=remedy,
         node=event.node,
         prop=event.other,
-        log=boot.log(f"invalid {event.other} property in '{_name(event.node)}'"),
+        log=boot.log(f"invalid {event.other} property in '{name_of(event.node)}'"),
     )
 
 
@@ -102,7 +104,7 @@ def _nothing(boot: Examined, event: Refusal) -> Finding:
         else "Give the size in bytes, in as many cells as the root says.",
         node=event.node,
         prop="" if neither else event.other or "reg",
-        log=boot.log(f"node '{_name(event.node)}'", f"node {_name(event.node)} compatible"),
+        log=boot.log(f"node '{name_of(event.node)}'", f"node {name_of(event.node)} compatible"),
     )
 
 
@@ -110,14 +112,14 @@ def _beyond(event: Refusal) -> Finding:
     """Numbers that a kernel without LPAE cuts off."""
     base, size = event.base & _U32, event.size & _U32
     what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
-    asked = span(event.base, event.size)
+    asked = span(event)
     if event.other in ("size", "alignment"):
         asked, taken = number(event.size), f"{size:#x}"
     elif event.other == "alloc-ranges":
         end = event.base + event.size & _U32
         taken = f"{base:#x} to {end:#x}" if end else f"{base:#x} and up"
     else:
-        taken = span(base, size) if size else "nothing"
+        taken = span(Range(base, size)) if size else "nothing"
     return Finding(
         "E-RESERVED-FORMAT",
         f"{what} {asked}: a kernel without LPAE keeps 32 bits of each number and takes {taken}",
@@ -152,8 +154,7 @@ def not_memory(boot: Examined) -> Iterator[Finding]:
             code = "I-RESERVED-NOT-RAM"  # SRAM, or what the boot loader keeps back
         yield Finding(
             code,
-            f"{where} outside of RAM: {span(region.base, region.size)}; RAM is"
-            f" {', '.join(span(r.base, r.size) for r in scanned.memory)}",
+            f"{where} outside of RAM: {span(region)}; RAM is {spans(scanned.memory)}",
             node=region.node.path,
             prop="reg",
             areas=(Area(region.node.path, region.base, region.size),),
@@ -180,19 +181,12 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
         nodes = [r.event.node for r in boot.refused("reserve") if r.event.errno == -ENOMEM]
         yield Finding(
             "E-MEMBLOCK-FULL",
-            f"memblock has no room for {len(full)} more regions, the first at"
-            f" {span(full[0].base, full[0].size)}",
+            f"memblock has no room for {len(full)} more regions, the first at {span(full[0])}",
             cause=f"Its tables have {limit} entries and grow only once lowmem is mapped.",
-            cost=f"The kernel dies after {boot.kernel.trace.stage}: {boot.died}"
-            if boot.died is not None
-            else "",
+            cost=boot.fate,
             node=nodes[0] if nodes else "",
             related=tuple(nodes[1:]),
             areas=places[:8],
-            log=boot.log(*(f"failed to reserve memory for node '{_name(n)}'" for n in nodes))
+            log=boot.log(*(f"failed to reserve memory for node '{name_of(n)}'" for n in nodes))
             + boot.log("cma: Failed", "failed to allocate memory for node", "Kernel panic"),
         )
-
-
-def _name(path: str) -> str:
-    return path.rsplit("/", 1)[-1]

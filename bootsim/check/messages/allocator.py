@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import through, up_to
 from bootsim.check.messages.message import Known, Message
+from bootsim.check.spans import span
 from bootsim.numbers import size_text
 
 _FUNCTION = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*(?:\+0x[0-9a-f]*(?:/\S*)?)?$")
@@ -62,21 +63,21 @@ def _zone(match: re.Match[str], known: Known) -> str:
         if name == "HighMem":
             return "There is no highmem: all RAM is lowmem."
         return f"The zone {name} has no memory; that is no fault."
-    start, end = int(match[2], 16), int(match[3], 16)
-    text = f"The zone {name} is {span(start, end + 1 - start)}: {_ZONES[name]}."
+    place = through(match[2], match[3])
+    text = f"The zone {name} is {span(place)}: {_ZONES[name]}."
     cuts_off = name != "HighMem" and known.log.highmem is False
     return f"{text} This kernel has no HIGHMEM." if cuts_off else text
 
 
 def _node_range(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    return f"{span(start, end + 1 - start)} is RAM that Linux uses, or at least knows."
+    place = through(match[1], match[2])
+    return f"{span(place)} is RAM that Linux uses, or at least knows."
 
 
 def _node_setup(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
+    place = through(match[1], match[2])
     return (
-        f"All RAM lies in {span(start, end + 1 - start)}; holes in it are counted, too. The memory"
+        f"All RAM lies in {span(place)}; holes in it are counted, too. The memory"
         " map has a struct page for each 4 KiB of that."
     )
 
@@ -137,10 +138,10 @@ def _log_buf(match: re.Match[str], _known: Known) -> str:
 
 
 def _doubled(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[3], 16), int(match[4], 16)
+    place = through(match[3], match[4])
     return (
         f"memblock's table of {match[1]} was full: it has room for {match[2]} regions now, in"
-        f" {span(start, end + 1 - start)}."
+        f" {span(place)}."
     )
 
 
@@ -152,8 +153,7 @@ def _not_doubled(match: re.Match[str], _known: Known) -> str:
 
 
 def _memblock(match: re.Match[str], _known: Known) -> str:
-    what, start, end, caller = match[1], int(match[2], 16), int(match[3], 16), match[4]
-    area = span(start, end + 1 - start)
+    what, area, caller = match[1], span(through(match[2], match[3])), match[4]
     verb = {
         "memblock_reserve": f"reserves {area}",
         "memblock_add": f"adds {area} as RAM",
@@ -172,8 +172,8 @@ def _memblock_alloc(match: re.Match[str], _known: Known) -> str:
 
 
 def _memblock_region(match: re.Match[str], _known: Known) -> str:
-    start, end, flags = int(match[2], 16), int(match[3], 16), int(match[4] or "0", 16)
-    text = f"{span(start, end + 1 - start)} is {'RAM' if match[1] == 'memory' else 'reserved'}"
+    place, flags = through(match[2], match[3]), int(match[4] or "0", 16)
+    text = f"{span(place)} is {'RAM' if match[1] == 'memory' else 'reserved'}"
     return f"{text}, no-map." if flags & 4 else f"{text}."
 
 
@@ -183,14 +183,14 @@ def _memblock_sizes(match: re.Match[str], _known: Known) -> str:
 
 
 def _pattern(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    return f"memtest= has written {match[3]} to the free RAM {span(start, end - start)}."
+    place = up_to(match[1], match[2])
+    return f"memtest= has written {match[3]} to the free RAM {span(place)}."
 
 
 def _bad_memory(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[2], 16), int(match[3], 16)
+    place = up_to(match[2], match[3])
     return (
-        f"memtest= has written {match[1]} to {span(start, end - start)} and read something else:"
+        f"memtest= has written {match[1]} to {span(place)} and read something else:"
         " Linux does not use it."
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import through
 from bootsim.check.messages.message import OF, Known, Message
+from bootsim.check.spans import span, spans
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
@@ -21,7 +22,7 @@ def _node(match: re.Match[str], known: Known) -> str:
     for region in known.boot.kernel.fdt.reserved_mem if known.boot is not None else ():
         if region.node.name == match[1] and region.size:
             kind = ", no-map" if region.nomap else ""
-            return f" Here it is {region.node.path}, {span(region.base, region.size)}{kind}."
+            return f" Here it is {region.node.path}, {span(region)}{kind}."
     return ""
 
 
@@ -30,7 +31,7 @@ def _pool(match: re.Match[str], known: Known) -> str:
     for region in known.boot.kernel.fdt.reserved_mem if known.boot is not None else ():
         if region.node.name == match[1] and region.size:
             kind = "DMA memory that Linux does not map" if region.nomap else "CMA"
-            return f"{text} Here it is {span(region.base, region.size)}: {kind}."
+            return f"{text} Here it is {span(region)}: {kind}."
     return text
 
 
@@ -44,13 +45,13 @@ def _created(match: re.Match[str], _known: Known) -> str:
 
 
 def _listed(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
+    place = through(match[1], match[2])
     use = "Linux has no mapping of it" if match[3] == "nomap" else "Linux maps it"
     then = (
         " and may use it until its device wants it" if match[4] == "reusable" else " and keeps off"
     )
     return (
-        f"{match[5]} of /reserved-memory is {span(start, end + 1 - start)}: {use}"
+        f"{match[5]} of /reserved-memory is {span(place)}: {use}"
         f"{then if match[3] == 'map' else ''}."
     )
 
@@ -108,13 +109,13 @@ def _elfcorehdr(match: re.Match[str], _known: Known) -> str:
 
 def _initrd(match: re.Match[str], known: Known) -> str:
     place = Range(int(match[1], 16), int(match[2], 16))
-    text = f"The initrd was loaded to {span(*place)}"
+    text = f"The initrd was loaded to {span(place)}"
     if match[3].startswith("overlaps"):
         return f"{text}, and some of that is reserved already: Linux goes without it."
     text += ", which is not all in one region of memory: Linux goes without it."
     ranges = known.log.ranges
     if ranges:
-        text += f" Memory is {', '.join(span(*each) for each in ranges)}."
+        text += f" Memory is {spans(ranges)}."
     return text
 
 
