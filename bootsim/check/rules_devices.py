@@ -13,6 +13,7 @@ from bootsim.devicetree.bus import Bus
 from bootsim.kernel.kernel import ReservedMem
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.machine.memory import Range
 
 # What the nodes of secure memory are called.
 _SECURE = re.compile(r"(?:optee|op-tee|tee|tz|trust|secure|secmon)(?![a-z])|(?:optee|trustzone)")
@@ -38,10 +39,12 @@ def mapped_ram(boot: Examined) -> Iterator[Finding]:
                 areas=(Area(region.node.path, region.base, region.size),),
             )
     in_ram: dict[str, list[Area]] = {}
-    for place in _registers(tree):
+    for device, place in _registers(tree):
         if _is_mapped(boot, place.base):
             around = next((r for r in boot.kernel.fdt.reserved_mem if _holds(r, place.base)), None)
-            in_ram.setdefault(around.node.path if around is not None else "", []).append(place)
+            in_ram.setdefault(around.node.path if around is not None else "", []).append(
+                Area(device.path, *place)
+            )
     for node, places in in_ram.items():
         if node not in users:
             yield _registers_in_ram(node, places)
@@ -67,15 +70,8 @@ def _registers_in_ram(region: str, places: list[Area]) -> Finding:
 
 def _is_plain(region: ReservedMem) -> bool:
     """Whether a region is no more than reserved: a driver that is its own knows how to map it."""
-    return (
-        not region.nomap
-        and bool(region.size)
-        and not {
-            "reusable",
-            "compatible",
-        }
-        & region.node.props.keys()
-    )
+    own = {"reusable", "compatible"} & region.node.props.keys()
+    return bool(region.size) and not region.nomap and not own
 
 
 def _is_mapped(boot: Examined, base: int) -> bool:
@@ -125,25 +121,28 @@ def _is_usable(node: FdtNode) -> bool:
     return True
 
 
-def _registers(tree: Fdt) -> Iterator[Area]:
+def _registers(tree: Fdt) -> Iterator[tuple[FdtNode, Range]]:
     """The registers, physical, of each device that a driver may take, in tree order.
 
     Without those whose number is not the one in their name: what they mean by it is their own.
     """
-    buses: dict[str, Bus] = {}
+    # Of the nodes above, by depth; None where what is below has no physical address.
+    buses: list[Bus | None] = [Bus.of(tree.root.props, None)]
     for node in tree.root.walk():
-        parent = node.parent
-        if parent is None:
-            buses[node.path] = Bus.of(node.props, None)
+        if node.parent is None:
             continue
-        above = buses.get(parent.path)
-        top = node.name.split("@", 1)[0] if parent.parent is None else ""
+        del buses[node.depth :]
+        above = buses[-1]
+        buses.append(None)
+        top = node.name.split("@", 1)[0] if node.depth == 1 else ""
         if above is None or not node.is_available() or top == "reserved-memory":
             continue
-        if node.children:
-            buses[node.path] = Bus.of(node.props, above)
+        if "ranges" in node.props:
+            buses[-1] = Bus.of(node.props, above)
         kinds, reg = node.strings("compatible"), node.props.get("reg", b"")
-        if not kinds or set(kinds) & set(_VMAP) or node.string("device_type") == "memory":
+        if not reg or not kinds or set(kinds) & set(_VMAP):
+            continue
+        if node.string("device_type") == "memory":
             continue
         if unit_address(node) in (None, int.from_bytes(reg[: 4 * above.address_cells], "big")):
-            yield from (Area(node.path, *place) for place in above.registers(reg) if place.size)
+            yield from ((node, place) for place in above.registers(reg) if place.size)
