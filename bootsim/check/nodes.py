@@ -22,6 +22,11 @@ def is_pool(node: FdtNode) -> bool:
     return node.is_compatible("shared-dma-pool") and "reusable" in node.props
 
 
+def is_used(node: FdtNode) -> bool:
+    """Whether somebody may ask for a region: a driver of its own, or one that refers to it."""
+    return not {"compatible", "phandle"}.isdisjoint(node.props)
+
+
 def name_of(path: str) -> str:
     """The name of the node at `path`, as Linux prints it."""
     return path.rsplit("/", 1)[-1]

@@ -235,7 +235,8 @@ def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str)
         "E-MEMORY-TOO-SMALL",
         f"{text}: the kernel alone takes {size_text(need)} ({need:#x}) from a multiple of 2 MiB on",
         cause=f"{_sentence(error.split(': ', 1)[-1])}.",
-        remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
+        remedy="Correct reg of the memory node: sizes are in bytes, in #size-cells cells of the"
+        " root.",
         node=node.path,
         prop="reg",
         areas=tuple(Area("memory", bank.base, bank.size) for bank in memory),

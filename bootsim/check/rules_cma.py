@@ -40,6 +40,7 @@ def failed(boot: Examined) -> Iterator[Finding]:
                 f"no CMA area: cma= asks for {span(event)}; Linux keeps 32 bits of"
                 f" each number, and {size_text(event.size & _U32)} of the size",
                 cause="Physical addresses have 32 bits without LPAE.",
+                cost=_cost(boot),
                 remedy=_cmdline(boot, boot.dump, event.size),
             )
 
@@ -52,6 +53,7 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
             f"no default CMA area: all {boot.kernel.profile.config.max_cma_areas} that there can be"
             " are taken",
             cause="The pools of the tree come first (CONFIG_CMA_AREAS).",
+            cost=_cost(boot),
             remedy="Fewer reusable pools, or mark one of them linux,cma-default.",
             log=boot.log("cma: Not enough slots"),
         )
@@ -80,11 +82,17 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
         "E-CMA-FAILED",
         f"no CMA area: {why}",
         cause=cause,
-        cost=f"Drivers get no DMA memory in pieces larger than {size_text(event.align // 2)}.",
+        cost=_cost(boot),
         remedy=_cmdline(boot, refused.tables, event.size),
         areas=(Area("cma=", event.base, event.size),),
         log=boot.log("cma: "),
     )
+
+
+def _cost(boot: Examined) -> str:
+    """What it is to have no default area: alloc_pages() has no more than a buddy block."""
+    block = size_text(cma_min_alignment(boot.kernel))
+    return f"Drivers get no DMA memory in pieces larger than {block}, the largest buddy block."
 
 
 def _size_off(boot: Examined) -> Finding | None:
@@ -212,7 +220,7 @@ def _below(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> str:
     if node is None and hole.size >= what.size:
         return f"cma={what.size >> 20}M@{hole.base:#x}-{limit:#x} keeps it in lowmem."
     if node is None or not hole.size:
-        return f"Lowmem has no room for it: the largest piece is {span(hole)}."
+        return f"Lowmem has no room for it: the largest piece is {span_or_none(hole)}."
     cells = boot.cells
     ranges = f"alloc-ranges = {cells.write([low])};"
     size, less = what.size, ""

@@ -51,9 +51,9 @@ def _no_room(boot: Examined, refused: Refused) -> Finding:
         "E-CRASHKERNEL",
         text,
         cause=cause.strip(),
-        remedy=f"At most {size_text(most)}: {place} is free."
+        remedy=f"At most {size_text(most)}: {place}, which is free."
         if most < event.size
-        else f"{place} is free.",
+        else f"{place}, which is free.",
         areas=(Area("largest free piece", *hole),) if hole.size else (),
         log=boot.log("crashkernel reservation failed"),
     )

@@ -59,7 +59,7 @@ def _registers_in_ram(region: str, places: list[Area]) -> Finding:
         f"{span(places[0])} of {first}{more} where Linux has mapped RAM",
         remedy=f"Add no-map; to {region}."
         if region
-        else "Give it a node with no-map in /reserved-memory, if it is RAM; else mend reg of the"
+        else "Give it a node with no-map in /reserved-memory, if it is RAM; else correct reg of the"
         " memory node, or of the device.",
         node=first,
         prop="reg",

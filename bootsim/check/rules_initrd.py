@@ -70,7 +70,9 @@ def _unmapped(boot: Examined, taken: Area) -> Finding:
         place,
         more=_otherwise(boot, place),
     )
-    return replace(found, cost="It dies when it unpacks the initrd." if boot.died is None else "")
+    return replace(
+        found, cost="Linux dies when it unpacks the initrd." if boot.died is None else ""
+    )
 
 
 def in_initrd(boot: Examined, event: Refusal) -> bool:

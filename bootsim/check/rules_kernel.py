@@ -80,8 +80,8 @@ def _remedy(boot: Examined, end: int, cut: Area | None) -> str:
         least = round_up(2 * mib_from_start(boot, end), 16)
         return f"Leave mem= out, or have it hold the kernel: mem={least}M or more."
     if not boot.end.memory:
-        return "Mend the memory node: linux,usable-memory, if it is there, is taken before reg."
-    return "Mend reg of the memory node."
+        return "Correct the memory node: linux,usable-memory, if it is there, is taken before reg."
+    return "Correct reg of the memory node."
 
 
 def _nomap_start(boot: Examined, first: Area) -> Finding:

@@ -53,7 +53,7 @@ def _unaligned(boot: Examined, lost: list[Range], start: int) -> Finding:
         f"{size_text(size)} of RAM are lost: {spans(lost)}; {hole or bank}"
         f" has an edge at {edge:#010x}, off a multiple of 2 MiB, and Linux removes all from"
         f" {start:#010x} on",
-        cost=f"{size_text(size)}, and whatever was loaded there, as an initrd.",
+        cost=f"{size_text(size)}, and whatever was loaded there, such as an initrd.",
         node=hole.what if hole is not None else bank,
         prop="reg",
         areas=tuple(Area("lost", *r) for r in lost),
@@ -123,7 +123,7 @@ def _above(boot: Examined, lost: list[Range], nomap: int) -> Finding:
         f" {layout.page_offset:#010x} up to the vmalloc area of {size_text(kernel.vmalloc_size)}:"
         f" {size_text(lowmem_end_max(kernel) - kernel.phys_offset)} from {kernel.phys_offset:#010x}"
         " on.",
-        cost=f"{size_text(size)}, and whatever was loaded there, as an initrd.",
+        cost=f"{size_text(size)}, and whatever was loaded there, such as an initrd.",
         remedy=", or ".join(
             ["A kernel with HIGHMEM", *more_lowmem(boot, lost[-1].end - lowmem_end_max(kernel))]
         )

@@ -31,13 +31,13 @@ def ignored(boot: Examined) -> Iterator[Finding]:
             f"Linux leaves out {span(event)} of {whose}",
             cause=_why_ignored(boot, event.base, event.size),
             cost="It is not used." if not small else "Next to nothing.",
-            remedy="Mend mem=: without @BASE it begins where RAM does for the kernel."
+            remedy="Correct mem=: without @BASE it begins where RAM does for the kernel."
             if not event.node
-            else "Mend reg, or use a kernel with LPAE for what is above 4 GiB."
+            else "Correct reg, or use a kernel with LPAE for what is above 4 GiB."
             if event.base + event.size > 1 << 32
             else _put_below(boot, event.base)
             if event.base < boot.kernel.phys_offset
-            else "Mend reg: sizes are in bytes, in as many cells as the root says.",
+            else "Correct reg: sizes are in bytes, in as many cells as the root says.",
             node=event.node,
             prop="reg" if event.node else "",
             areas=(Area("memory left out", event.base, event.size),),
@@ -65,7 +65,7 @@ def _put_below(boot: Examined, base: int) -> str:
 
 
 # Bytes that do: early page tables take 1.5 MiB at most, and the rest is for what this check may not
-# have been told of, as an initrd.
+# have been told of, such as an initrd.
 _ROOM = 16 << 20
 
 
@@ -97,7 +97,7 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
         f" below {start:#010x} can be allocated, of {size_text(whole)}",
         remedy="Align the region to 2 MiB (0x200000)."
         if cut is not None
-        else "Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
+        else "Align the banks in reg to 2 MiB (0x200000), or leave the odd part out.",
         node=boot.memory_node(culprit.base) if cut is None else cut.what,
         prop="reg",
         areas=(cut or Area("bank", culprit.base, culprit.size), Area("early memory", 0, start)),

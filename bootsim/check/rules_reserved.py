@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from bootsim.check.cells import PHYSICAL, meant
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, number
-from bootsim.check.nodes import name_of
+from bootsim.check.nodes import is_pool, is_used, name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
-from bootsim.check.spans import span, spans
+from bootsim.check.spans import shared, span, span_or_none, spans
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
@@ -109,28 +109,35 @@ def _nothing(boot: Examined, event: Refusal) -> Finding:
 
 
 def _beyond(event: Refusal) -> Finding:
-    """Numbers that a kernel without LPAE cuts off."""
-    base, size = event.base & _U32, event.size & _U32
-    what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
-    asked = span(event)
-    if event.other in ("size", "alignment"):
-        asked, taken = number(event.size), f"{size:#x}"
-    elif event.other == "alloc-ranges":
-        end = event.base + event.size & _U32
-        taken = f"{base:#x} to {end:#x}" if end else f"{base:#x} and up"
+    """Numbers that a kernel without LPAE cuts off (dt_mem_next_cell, phys_addr_t)."""
+    place = Range(event.base & _U32, event.size & _U32)
+    areas: tuple[Area, ...] = ()
+    if event.other == "alloc-ranges":
+        asked, end = span(event), place.end & _U32
+        taken = f"{place.base:#x} to {end:#x}" if end else f"{place.base:#x} and up"
+        cost = "Linux looks for room there, and not where the tree says."
+    elif event.other == "alignment":
+        asked, taken = number(event.size), f"{place.size:#x}"
+        cost = "The region is not aligned as the tree says."
+    elif event.other == "size":
+        asked, taken = number(event.size), f"{place.size:#x}"
+        cost = "Less is reserved than the tree says." if place.size else "Nothing is reserved."
     else:
-        taken = span(Range(base, size)) if size else "nothing"
+        asked, taken = span(event), span_or_none(place)
+        cost = "Nothing is reserved."
+        if place.size:
+            cost = "Other memory is reserved than the tree says, and somebody else may need it."
+            areas = (Area(event.node or event.other, *place),)
+    what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
     return Finding(
         "E-RESERVED-FORMAT",
         f"{what} {asked}: a kernel without LPAE keeps 32 bits of each number and takes {taken}",
         cause="Physical addresses have 32 bits without LPAE, and Linux does not look at the rest.",
-        cost="Other memory is reserved than the tree says, which Linux, or somebody else, needs."
-        if size
-        else "Nothing is reserved.",
+        cost=cost,
         remedy="Keep it below 4 GiB, or use a kernel with LPAE.",
         node=event.node,
         prop=event.other if event.node else "",
-        areas=(Area(event.node or event.other, base, size),) if size else (),
+        areas=areas,
     )
 
 
@@ -143,18 +150,19 @@ def not_memory(boot: Examined) -> Iterator[Finding]:
     for region in boot.kernel.fdt.reserved_mem:
         if not region.size or region.node.props.get("reg") is None or region.node.path in unread:
             continue
-        end = region.base + region.size
-        inside = sum(max(min(r.end, end) - max(r.base, region.base), 0) for r in scanned.memory)
-        pool = "reusable" in region.node.props
-        if region.size - inside < PAGE_SIZE:
+        outside = region.size - sum(shared(bank, region) for bank in scanned.memory)
+        if outside < PAGE_SIZE:
             continue
-        where = "all of it lies" if not inside else f"{size_text(region.size - inside)} of it lie"
-        code = "E-POOL-NOT-RAM" if pool else "W-RESERVED-NOT-RAM"
-        if region.nomap and not inside:
-            code = "I-RESERVED-NOT-RAM"  # SRAM, or what the boot loader keeps back
+        whole = outside == region.size
+        code = "W-RESERVED-NOT-RAM"
+        if is_pool(region.node):
+            code = "E-POOL-NOT-RAM"
+        elif whole and (region.nomap or not is_used(region.node)):
+            code = "I-RESERVED-NOT-RAM"  # SRAM, or what is RAM on other boards
         yield Finding(
             code,
-            f"{where} outside of RAM: {span(region)}; RAM is {spans(scanned.memory)}",
+            f"{'all of it lies' if whole else f'{size_text(outside)} of it lie'} outside of RAM:"
+            f" {span(region)}; RAM is {spans(scanned.memory)}",
             node=region.node.path,
             prop="reg",
             areas=(Area(region.node.path, region.base, region.size),),

@@ -230,7 +230,7 @@ MESSAGES: tuple[Message, ...] = (
         r"BUG: not creating mapping for 0x([0-9a-f]+) at 0x([0-9a-f]+) in user region",
         _user_region,
         cost="The device is not mapped; its driver faults.",
-        remedy="The board's code and VMSPLIT do not go together: mend one of them.",
+        remedy="The board's code and VMSPLIT do not go together: correct one of them.",
         by_tree=False,
     ),
     Message(
