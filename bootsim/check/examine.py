@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bootsim.batch import Task, prepare
 from bootsim.check.cells import Cells
-from bootsim.check.findings import Area
+from bootsim.check.findings import Area, named
 from bootsim.check.loading import NOTHING, Loading
 from bootsim.check.nodes import memory_nodes
 from bootsim.check.spans import Span, shared, within, without
@@ -137,7 +137,7 @@ class Examined:
         regions = self.kernel.fdt.static_regions
         nodes = [r.node.path for r in regions if (r.base, r.size) == place]
         names = early or nodes or late or [f"what {event.caller}() reserved"]
-        return Area(names[-1], event.base, event.size)
+        return Area.of(names[-1], event)
 
     @property
     def nomap(self) -> list[Area]:
@@ -145,17 +145,19 @@ class Examined:
         fdt = self.kernel.fdt
         found = [r for r in fdt.static_regions if r.nomap]
         found += [r for r in fdt.reserved_mem if r.nomap and "reg" not in r.node.props]
-        areas = [Area(r.node.path, r.base, r.size) for r in found if r.size]
+        areas = [Area.of(r.node.path, r) for r in found if r.size]
         return sorted(areas, key=lambda area: area.base)
 
     @property
-    def tree(self) -> Fdt | None:
-        """The tree that the kernel has read, None if it took it for none."""
-        return self.kernel.fdt.tree
+    def tree(self) -> Fdt:
+        """The tree that the kernel has read. Where it took it for none, no rule is asked."""
+        tree = self.kernel.fdt.tree
+        assert tree is not None
+        return tree
 
     def node(self, path: str) -> FdtNode | None:
         """The node at `path` of the tree."""
-        return self.tree.root.find(path) if self.tree is not None else None
+        return self.tree.root.find(path)
 
     @property
     def chosen(self) -> str:
@@ -170,7 +172,7 @@ class Examined:
 
     def memory_node(self, address: int | None = None) -> str:
         """The path of the memory node that has RAM at `address`, or else of the first one."""
-        nodes = memory_nodes(self.tree) if self.tree is not None else []
+        nodes = memory_nodes(self.tree)
         banks = [
             Area(node.path, *entry)
             for node in nodes
@@ -220,21 +222,21 @@ class Examined:
     def takers(self, ranges: list[Range], before: int) -> str:
         """In words: what has been taken in `ranges` up to event number `before`: what the tree and
         the boot loader put there, then what Linux did, largest first."""
-        named = {IMAGE, RAMDISK, BLOB, MEMRESERVE}
-        named |= {region.node.path for region in self.kernel.fdt.reserved_mem}
+        loaded = {IMAGE, RAMDISK, BLOB, MEMRESERVE}
+        loaded |= {region.node.path for region in self.kernel.fdt.reserved_mem}
         areas: dict[Area, None] = {}
         for part in ranges:
             areas |= dict.fromkeys((*self.holders(part, before), *self.nomap_in(part)))
-        largest = sorted(areas, key=lambda area: (area.what not in named, -area.size))
+        largest = sorted(areas, key=lambda area: (area.what not in loaded, -area.size))
         more = f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else ""
-        names = ", ".join(map(str, largest[:_SHOWN]))
+        names = named(largest[:_SHOWN])
         return f"Taken there: {names}{more}." if names else ""
 
     def uses(self, what: str) -> Iterator[Area]:
         """All that the kernel calls `what`, in order."""
         for event in self.kernel.trace:
             if isinstance(event, Use) and event.what == what:
-                yield Area(what, event.base, event.size)
+                yield Area.of(what, event)
 
     def use(self, what: str) -> Area | None:
         """The first that the kernel calls `what`, None if it has named none so."""

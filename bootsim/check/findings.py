@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bootsim.check.spans import span
+from bootsim.check.spans import Span, span
 
 
 class Severity(IntEnum):
@@ -33,6 +34,11 @@ class Area:
     what: str
     base: int
     size: int
+
+    @classmethod
+    def of(cls, what: str, place: Span) -> Area:
+        """`place`, with `what` there."""
+        return cls(what, place.base, place.size)
 
     @property
     def end(self) -> int:
@@ -108,6 +114,11 @@ class Finding:
             "log": list(self.log),
             "fingerprint": self.fingerprint,
         }
+
+
+def named(areas: Iterable[Area]) -> str:
+    """What all `areas` are, and where."""
+    return ", ".join(map(str, areas))
 
 
 def stem_of(tree: str) -> str:

@@ -239,7 +239,7 @@ def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str)
         " root.",
         node=node.path,
         prop="reg",
-        areas=tuple(Area("memory", bank.base, bank.size) for bank in memory),
+        areas=tuple(Area.of("memory", bank) for bank in memory),
     )
 
 

@@ -18,16 +18,13 @@ _NUMBERS = ("size", "alignment", "alloc-ranges")
 
 def cell_count(boot: Examined) -> Iterator[Finding]:
     """E-CELL-COUNT: numbers that are none with the root's counts of cells."""
-    tree = boot.tree
-    if tree is None:
-        return
-    for finding in misread(tree):
+    for finding in misread(boot.tree):
         name = name_of(finding.node)
         words = f"failed to reserve memory for node '{name}'"
         if not finding.node.startswith("/reserved-memory/"):
             words = "Ignoring memory"
         yield replace(finding, log=boot.log(words))
-    cells = Cells.of_root(tree)
+    cells = boot.cells
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         if event.other in _NUMBERS and event.base + event.size > PHYSICAL:
@@ -44,8 +41,7 @@ def cell_count(boot: Examined) -> Iterator[Finding]:
 
 def misread_regs(boot: Examined) -> frozenset[str]:
     """The nodes whose reg E-CELL-COUNT is about."""
-    tree = boot.tree
-    return frozenset(finding.node for finding in misread(tree)) if tree is not None else frozenset()
+    return frozenset(finding.node for finding in misread(boot.tree))
 
 
 def misread_nodes(boot: Examined) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined, Refused, Tables
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.holes import largest_cma, most, nearest_cma
 from bootsim.check.spans import span, span_or_none, spans
 from bootsim.kernel.cma import cma_min_alignment
@@ -31,7 +31,7 @@ def failed(boot: Examined) -> Iterator[Finding]:
         yield _alignment(boot, refused)
     for refused in boot.refused("cma-straddles"):
         event = refused.event
-        yield _straddles(boot, Area("cma=", event.base, event.size), event.start, None)
+        yield _straddles(boot, Area.of("cma=", event), event.start, None)
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         if event.other == "cma=" and boot.kernel.cma_default_area is None:
@@ -73,7 +73,7 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
         ram = boot.end.memory[-1].end if boot.end.memory else 0
         if event.what == "cma-busy":
             cause = "With @BASE, just that memory must be free."
-            why = f"{asked} is taken: {', '.join(map(str, holders))}"
+            why = f"{asked} is taken: {named(holders)}"
         elif event.base + event.size > ram:
             why = f"{asked} passes the end of RAM, {ram:#x}"
         else:
@@ -84,7 +84,7 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
         cause=cause,
         cost=_cost(boot),
         remedy=_cmdline(boot, refused.tables, event.size),
-        areas=(Area("cma=", event.base, event.size),),
+        areas=(Area.of("cma=", event),),
         log=boot.log("cma: "),
     )
 
@@ -141,7 +141,7 @@ def _alignment(boot: Examined, refused: Refused) -> Finding:
         remedy=remedy,
         node=event.node,
         prop=prop,
-        areas=(Area(event.node or "cma=", event.base, event.size),),
+        areas=(Area.of(event.node or "cma=", event),),
         log=boot.log("incorrect alignment", f"node {node.name} compatible matching fail")
         if node is not None
         else boot.log("must be aligned", "cma: Failed"),
@@ -153,7 +153,7 @@ def straddles(boot: Examined) -> Iterator[Finding]:
     limit = boot.lowmem.end
     for area in boot.kernel.cma_areas:
         node = boot.node_of(area)
-        what = Area(node.path if node else "the default area", area.base, area.size)
+        what = Area.of(node.path if node else "the default area", area)
         outside = boot.outside(area)
         if outside:
             if node is None:  # of a node's E-POOL-NOT-RAM tells

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined, Refused
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.spans import span, span_or_none, spans
 from bootsim.kernel.memory import SECTION_SIZE
 from bootsim.machine.memory import Range
@@ -54,7 +54,7 @@ def _no_room(boot: Examined, refused: Refused) -> Finding:
         remedy=f"At most {size_text(most)}: {place}, which is free."
         if most < event.size
         else f"{place}, which is free.",
-        areas=(Area("largest free piece", *hole),) if hole.size else (),
+        areas=(Area.of("largest free piece", hole),) if hole.size else (),
         log=boot.log("crashkernel reservation failed"),
     )
 
@@ -71,4 +71,4 @@ def _why(boot: Examined, refused: Refused) -> str:
         return f"{asked}: {size_text(outside)} of it are no RAM; RAM is {memory}"
     holders = boot.holders(event, refused.number)
     holders += boot.nomap_in(event)
-    return f"{asked} is taken: {', '.join(map(str, holders))}"
+    return f"{asked} is taken: {named(holders)}"

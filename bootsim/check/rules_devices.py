@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bootsim.check.cells import unit_address
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding
-from bootsim.check.spans import span
+from bootsim.check.spans import shared, span
 from bootsim.devicetree.bus import Bus
 from bootsim.kernel.kernel import ReservedMem
 from bootsim.kernel.libfdt import Fdt, FdtNode
@@ -23,11 +23,10 @@ _VMAP = ("ramoops",)
 
 def mapped_ram(boot: Examined) -> Iterator[Finding]:
     """W-RAM-IOREMAP: memory of devices that Linux has mapped as its own."""
-    tree = boot.tree
-    if tree is None or "paging_init" not in boot.tables:
+    if "paging_init" not in boot.tables:
         return
     users: dict[str, str] = {}
-    for region, user in _users(boot, tree):
+    for region, user in _users(boot):
         if region.node.path not in users and _is_plain(region) and _is_mapped(boot, region.base):
             users[region.node.path] = user
             yield Finding(
@@ -36,14 +35,15 @@ def mapped_ram(boot: Examined) -> Iterator[Finding]:
                 remedy="Add no-map; to the node.",
                 node=region.node.path,
                 related=(user,),
-                areas=(Area(region.node.path, region.base, region.size),),
+                areas=(Area.of(region.node.path, region),),
             )
     in_ram: dict[str, list[Area]] = {}
-    for device, place in _registers(tree):
+    for device, place in _registers(boot.tree):
         if _is_mapped(boot, place.base):
-            around = next((r for r in boot.kernel.fdt.reserved_mem if _holds(r, place.base)), None)
+            first = Range(place.base, 1)
+            around = next((r for r in boot.kernel.fdt.reserved_mem if shared(r, first)), None)
             in_ram.setdefault(around.node.path if around is not None else "", []).append(
-                Area(device.path, *place)
+                Area.of(device.path, place)
             )
     for node, places in in_ram.items():
         if node not in users:
@@ -81,12 +81,9 @@ def _is_mapped(boot: Examined, base: int) -> bool:
     return index >= 0 and not memblock.memory[index].flags & MemblockFlags.NOMAP
 
 
-def _holds(region: ReservedMem, base: int) -> bool:
-    return region.base <= base < region.base + region.size
-
-
-def _users(boot: Examined, tree: Fdt) -> Iterator[tuple[ReservedMem, str]]:
+def _users(boot: Examined) -> Iterator[tuple[ReservedMem, str]]:
     """(region, user) for regions that memory-region refers to, or whose name is a TEE's."""
+    tree = boot.tree
     if b"reserved-memory" not in tree.blob:
         return
     tee = tree.root.find("/firmware/optee")

@@ -22,7 +22,7 @@ def kernel_place(boot: Examined) -> Iterator[Finding]:
     kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
     unmapped = boot.died.startswith("prepare_page_table")
     if unmapped and memory and memory[0].flags & MemblockFlags.NOMAP:
-        yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
+        yield _nomap_start(boot, Area.of("memory", memory[0]))
     elif unmapped or not has(memory, kernel):
         yield _kernel_outside(boot, kernel, memory)
 
@@ -42,7 +42,7 @@ def kernel_edge(boot: Examined) -> Iterator[Finding]:
             remedy=_remedy(boot, event.base + event.size, cut),
             node=cut.what if cut else mem_parameter_node(boot) if by_mem else boot.memory_node(),
             prop="bootargs" if by_mem else "reg",
-            areas=(Area("kernel", event.base, event.size), *([cut] if cut is not None else [])),
+            areas=(Area.of("kernel", event), *([cut] if cut is not None else [])),
         )
 
 

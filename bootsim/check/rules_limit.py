@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import BLOB, IMAGE, Examined
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.rules_memory import mem_parameter_node, mib_from_start
 from bootsim.check.spans import has, spans, total, without
 from bootsim.kernel.memory import PAGE_SIZE
@@ -28,8 +28,7 @@ def cuts(boot: Examined) -> Iterator[Finding]:
     others = len(outside) > len(nodes)
     yield Finding(
         "W-MEM-CUTS",
-        f"mem= leaves {', '.join(map(str, outside))} outside of memory, which is now"
-        f" {spans(after.memory)}",
+        f"mem= leaves {named(outside)} outside of memory, which is now {spans(after.memory)}",
         remedy=("Load it inside the limit" if others else "Move the region")
         + f", or raise mem= to {least}M or more.",
         node=nodes[0] if nodes else mem_parameter_node(boot),
@@ -46,7 +45,7 @@ def _live(boot: Examined) -> Iterator[Area]:
             yield area
     for region in boot.kernel.fdt.static_regions:
         if not region.nomap:
-            yield Area(region.node.path, region.base, region.size)
+            yield Area.of(region.node.path, region)
     yield from boot.uses(MEMRESERVE)
 
 
@@ -67,5 +66,5 @@ def exceeds(boot: Examined) -> Iterator[Finding]:
         f" memory nodes{fate}",
         node=mem_parameter_node(boot),
         prop="bootargs",
-        areas=tuple(Area("mem= alone", *r) for r in more),
+        areas=tuple(Area.of("mem= alone", r) for r in more),
     )

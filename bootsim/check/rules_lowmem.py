@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bootsim.check.examine import Examined, Tables
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.spans import shared, span, spans, total, within, without
 from bootsim.kernel.memory import PMD_SIZE
 from bootsim.kernel.mmu import lowmem_end_max, vmalloc_parameter
@@ -56,7 +56,7 @@ def _unaligned(boot: Examined, lost: list[Range], start: int) -> Finding:
         cost=f"{size_text(size)}, and whatever was loaded there, such as an initrd.",
         node=hole.what if hole is not None else bank,
         prop="reg",
-        areas=tuple(Area("lost", *r) for r in lost),
+        areas=tuple(Area.of("lost", r) for r in lost),
         log=boot.log(*_WORDS),
     )
 
@@ -88,7 +88,7 @@ def _joined(pieces: Iterable[Range]) -> list[Range]:
 def _nomap_top(boot: Examined, removed: list[Range], nomap: list[Area], beside: int) -> Finding:
     start = min(r.base for r in removed)
     size = max(r.end for r in removed) - start
-    names = ", ".join(map(str, nomap))
+    names = named(nomap)
     nodes = list(dict.fromkeys(area.what for area in nomap))
     return Finding(
         "W-NOMAP-TOP",
@@ -130,7 +130,7 @@ def _above(boot: Examined, lost: list[Range], nomap: int) -> Finding:
         + ".",
         node=boot.memory_node(lost[-1].base),
         prop="reg",
-        areas=tuple(Area("lost", *r) for r in lost),
+        areas=tuple(Area.of("lost", r) for r in lost),
         log=boot.log(*_WORDS, "vmalloc area"),
     )
 

@@ -40,7 +40,7 @@ def ignored(boot: Examined) -> Iterator[Finding]:
             else "Correct reg: sizes are in bytes, in as many cells as the root says.",
             node=event.node,
             prop="reg" if event.node else "",
-            areas=(Area("memory left out", event.base, event.size),),
+            areas=(Area.of("memory left out", event),),
             log=boot.log("Ignoring memory", "Truncating memory"),
         )
 
@@ -100,7 +100,7 @@ def unaligned_bank(boot: Examined) -> Iterator[Finding]:
         else "Align the banks in reg to 2 MiB (0x200000), or leave the odd part out.",
         node=boot.memory_node(culprit.base) if cut is None else cut.what,
         prop="reg",
-        areas=(cut or Area("bank", culprit.base, culprit.size), Area("early memory", 0, start)),
+        areas=(cut or Area.of("bank", culprit), Area("early memory", 0, start)),
     )
 
 
@@ -116,10 +116,7 @@ def mem_parameter_node(boot: Examined) -> str:
 
 def memory_nodes(boot: Examined) -> Iterator[Finding]:
     """W-MEMORY-NODE, W-MEMORY-OVERLAP: memory nodes that say something else than they seem to."""
-    tree = boot.tree
-    if tree is None:
-        return
-    for node in tree.root.children:
+    for node in boot.tree.root.children:
         if node.name.split("@")[0] != "memory" or "reg" not in node.props:
             continue
         kind = node.string("device_type")

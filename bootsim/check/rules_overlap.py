@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bootsim.check.cells import Cells
 from bootsim.check.examine import BLOB, IMAGE, Examined
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.loading import TREE
 from bootsim.check.nodes import is_pool, name_of, reserved_nodes
 from bootsim.check.rules_cells import misread_nodes
@@ -47,13 +46,12 @@ class Definition:
 def definitions(boot: Examined) -> list[Definition]:
     """All that the tree sets aside at an address, as far as Linux reads it as it is meant."""
     found = [Definition(area) for area in boot.uses(MEMRESERVE)]
-    tree = boot.tree
-    if tree is not None and not any(boot.refused("reserved-memory-format")):
+    if not any(boot.refused("reserved-memory-format")):
         unread = misread_nodes(boot) | {r.event.node for r in boot.refused("property-length")}
-        for node in reserved_nodes(tree):
+        for node in reserved_nodes(boot.tree):
             if node.is_available() and node.path not in unread:
-                entries = Cells.of_root(tree).read(node.props.get("reg", b""))
-                found += [Definition(Area(node.path, *entry), node) for entry in entries]
+                entries = boot.cells.read(node.props.get("reg", b""))
+                found += [Definition(Area.of(node.path, entry), node) for entry in entries]
     return [definition for definition in found if definition.area.size]
 
 
@@ -64,7 +62,7 @@ def busy(boot: Examined) -> Iterator[Finding]:
         event = refused.event
         if event.errno != -EBUSY or event.node in unread or in_initrd(boot, event):
             continue
-        asked = Area(event.node, event.base, event.size)
+        asked = Area.of(event.node, event)
         holders = boot.holders(event, refused.number)
         owners = [holder.what for holder in holders]
         both = min(sum(shared(asked, holder) for holder in holders), event.size)
@@ -82,7 +80,7 @@ def busy(boot: Examined) -> Iterator[Finding]:
         yield Finding(
             code,
             f"the no-map region {span(event)} is refused (EBUSY):"
-            f" {', '.join(map(str, holders))} {lies} {size_text(both)}",
+            f" {named(holders)} {lies} {size_text(both)}",
             remedy=remedy,
             node=event.node,
             prop="reg",
@@ -108,7 +106,7 @@ def overlaps(boot: Examined) -> Iterator[Finding]:
     for area in boot.kernel.cma_areas:
         if boot.node_of(area) is None:
             taken = [d for d in found if d.nomap and shared(d.area, area)]
-            yield from (_cma_over_nomap(Area("cma=", area.base, area.size), d) for d in taken)
+            yield from (_cma_over_nomap(Area.of("cma=", area), d) for d in taken)
 
 
 def _pairs(found: Iterable[Definition]) -> Iterator[tuple[Definition, Definition]]:

@@ -30,7 +30,7 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
                 f"{piece.what} at {span(piece.place)} does not fit into RAM, {ram}",
                 cause="Where there is no RAM, nothing is kept.",
                 remedy=safe_place(boot, piece.what, piece.place.size),
-                areas=(Area(piece.what, *piece.place),),
+                areas=(Area.of(piece.what, piece.place),),
             )
             continue
         zimage = loading.piece(ZIMAGE)
@@ -45,7 +45,7 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
             f"{piece.what} {span(piece.place)} is written over by {hit.what}"
             f" {span(hit.place)}: they share {size_text(both)}",
             remedy=safe_place(boot, piece.what, piece.place.size),
-            areas=(Area(piece.what, *piece.place), Area(hit.what, *hit.place)),
+            areas=(Area.of(piece.what, piece.place), Area.of(hit.what, hit.place)),
         )
     for low, high in loading.clashes():
         if ZIMAGE not in (low.what, high.what) or not (low.told and high.told):
@@ -57,7 +57,7 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
             f" each other: they share {size_text(shared(low.place, high.place))}",
             cause="What the boot loader loads last is whole, the other is not.",
             remedy=safe_place(boot, other.what, other.place.size),
-            areas=(Area(low.what, *low.place), Area(high.what, *high.place)),
+            areas=(Area.of(low.what, low.place), Area.of(high.what, high.place)),
         )
 
 
@@ -96,7 +96,7 @@ def _margin(boot: Examined, piece: Piece, gap: Gap) -> Finding:
         "W-PAYLOAD-MARGIN" if tight else "I-PAYLOAD-MARGIN",
         f"{'only ' * tight}{size_text(gap.size)} lie between {low} and {high}: {then}",
         remedy=safe_place(boot, piece.what, piece.place.size) if tight else "None is needed.",
-        areas=(Area(piece.what, *piece.place),),
+        areas=(Area.of(piece.what, piece.place),),
     )
 
 
@@ -144,7 +144,7 @@ def _regions(boot: Examined) -> Iterable[Area]:
     for static in boot.kernel.fdt.static_regions:
         if static.node.path in unread:
             continue  # it is not meant to be there
-        yield Area(static.node.path, static.base, static.size)
+        yield Area.of(static.node.path, static)
     yield from boot.uses(MEMRESERVE)
 
 
@@ -203,7 +203,7 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
 
 def not_taken(boot: Examined) -> Iterator[Finding]:
     """E-DTB-ALIGN: a tree that Linux does not look at."""
-    if boot.tree is not None:
+    if boot.kernel.fdt.tree is not None:
         return
     at = boot.task.wishes.dtb_addr or 0
     yield Finding(

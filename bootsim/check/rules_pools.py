@@ -105,7 +105,7 @@ def pools(boot: Examined) -> Iterator[Finding]:
             f"the pool {span(event)} is given back to Linux: {why}",
             remedy=remedy,
             node=event.node,
-            areas=(Area(event.node, event.base, event.size),),
+            areas=(Area.of(event.node, event),),
             log=boot.log(
                 *(f"node {node.name} compatible matching fail", f"bypass {node.name} node"),
                 *("without no-map are not yet", "unable to setup CMA"),

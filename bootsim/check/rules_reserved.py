@@ -10,12 +10,13 @@ from bootsim.check.findings import Area, Finding, number
 from bootsim.check.nodes import is_pool, is_used, name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
 from bootsim.check.spans import shared, span, span_or_none, spans
+from bootsim.kernel.memblock_features import ENOMEM
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockFailure, Refusal
 
-ENOENT, ENOMEM = 2, 12
+_ENOENT = 2  # include/uapi/asm-generic/errno-base.h
 _U32 = 0xFFFFFFFF
 
 
@@ -29,11 +30,13 @@ def unreadable(boot: Examined) -> Iterator[Finding]:
     for refused in boot.refused("reserve"):
         event = refused.event
         if not event.size and event.node not in unread:
-            yield _nothing(boot, event)
+            yield _nothing(
+                boot, event.node, "" if event.errno == -_ENOENT else event.other or "reg"
+            )
     for region in boot.kernel.fdt.reserved_mem:
         value = region.node.props.get("size", b"\1")
         if "reg" not in region.node.props and not any(value):
-            yield _nothing(boot, Refusal("reserve", 0, 0, region.node.path, "size"))
+            yield _nothing(boot, region.node.path, "size")
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         cells = event.base + event.size > PHYSICAL or (
@@ -88,9 +91,9 @@ def _length(boot: Examined, event: Refusal) -> Finding:
     )
 
 
-def _nothing(boot: Examined, event: Refusal) -> Finding:
-    """A node that asks for nothing."""
-    neither = event.errno == -ENOENT
+def _nothing(boot: Examined, path: str, prop: str) -> Finding:
+    """A node that asks for nothing in `prop`; or has neither reg nor size, where that is empty."""
+    neither, name = not prop, name_of(path)
     return Finding(
         "E-RESERVED-FORMAT",
         "the node has neither reg nor size: nothing is reserved"
@@ -102,9 +105,9 @@ def _nothing(boot: Examined, event: Refusal) -> Finding:
         remedy="Give it a reg, or a size for Linux to find it a place."
         if neither
         else "Give the size in bytes, in as many cells as the root says.",
-        node=event.node,
-        prop="" if neither else event.other or "reg",
-        log=boot.log(f"node '{name_of(event.node)}'", f"node {name_of(event.node)} compatible"),
+        node=path,
+        prop=prop,
+        log=boot.log(f"node '{name}'", f"node {name} compatible"),
     )
 
 
@@ -127,7 +130,7 @@ def _beyond(event: Refusal) -> Finding:
         cost = "Nothing is reserved."
         if place.size:
             cost = "Other memory is reserved than the tree says, and somebody else may need it."
-            areas = (Area(event.node or event.other, *place),)
+            areas = (Area.of(event.node or event.other, place),)
     what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
     return Finding(
         "E-RESERVED-FORMAT",
@@ -165,7 +168,7 @@ def not_memory(boot: Examined) -> Iterator[Finding]:
             f" {span(region)}; RAM is {spans(scanned.memory)}",
             node=region.node.path,
             prop="reg",
-            areas=(Area(region.node.path, region.base, region.size),),
+            areas=(Area.of(region.node.path, region),),
         )
 
 
@@ -184,7 +187,7 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
         )
     full = [event for event in boot.kernel.trace if isinstance(event, MemblockFailure)]
     if full:
-        places = tuple(Area(event.function, event.base, event.size) for event in full)
+        places = tuple(Area.of(event.function, event) for event in full)
         limit = boot.kernel.profile.config.init_memblock_regions
         nodes = [r.event.node for r in boot.refused("reserve") if r.event.errno == -ENOMEM]
         yield Finding(
