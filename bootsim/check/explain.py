@@ -11,7 +11,7 @@ from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding
 from bootsim.check.logfacts import LogFacts, log_facts
 from bootsim.check.messages import MESSAGES, Known, Message
-from bootsim.check.messages.allocator import MEMBLOCK_DEBUG
+from bootsim.check.messages.memblock import MEMBLOCK_DEBUG
 from bootsim.check.pages import PAGES, Page
 from bootsim.check.payload import Payload
 from bootsim.check.spans import span, spans

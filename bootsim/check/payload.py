@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from bootsim.batch import Task, tree_memory
 from bootsim.check.cells import Cells
-from bootsim.check.findings import Area, Finding
+from bootsim.check.findings import Finding
+from bootsim.check.lack import no_memory, no_room, too_small
 from bootsim.check.loading import INITRD, NOTHING, TREE, ZIMAGE, Loading, Piece
-from bootsim.check.nodes import memory_nodes, reserved_nodes
-from bootsim.check.spans import first_fit, total, within
+from bootsim.check.nodes import reserved_nodes
+from bootsim.check.spans import first_fit, within
 from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.memory_node import set_memory
@@ -30,7 +31,6 @@ from bootsim.kernel.profile import Profile
 from bootsim.kernel.setup import mem_range
 from bootsim.loader import KernelSpace, Wishes, kernel_base
 from bootsim.machine.memory import PhysMemory, Range
-from bootsim.numbers import size_text
 
 _DTB_OFFSET = 128 << 20  # Documentation/arm/booting.rst: "just above 128 MiB" from the start
 # A machine whose tree gives too little to start at all.
@@ -118,7 +118,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
     if initrd is None and payload.initrd is not None:
         free = _free_place(machine, payload.initrd, taken)
         if free is None:
-            return Loaded(None, profile, (_no_room(fdt, machine, INITRD, payload.initrd),))
+            return Loaded(None, profile, (no_room(fdt, machine.banks, INITRD, payload.initrd),))
         initrd = Piece(INITRD, Range(free, payload.initrd), told=False)
     if initrd is not None:
         taken.append(initrd.place)
@@ -128,7 +128,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
         dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
     free = _free_place(machine, len(dtb), taken)
     if free is None:
-        return Loaded(None, profile, (_no_room(fdt, machine, TREE, len(dtb)),))
+        return Loaded(None, profile, (no_room(fdt, machine.banks, TREE, len(dtb)),))
     tree = _tree(payload, profile, kernel, len(dtb)) or Piece(
         TREE, Range(free, len(dtb)), told=False
     )
@@ -151,14 +151,14 @@ def _machine(name: str, dtb: bytes, fdt: Fdt, payload: Payload, space: KernelSpa
             if (payload.phys_offset or 0) % PMD_SIZE:
                 raise
             base = banks[0].base & -PMD_SIZE
-            finding = _too_small(fdt, banks, space, str(error))
+            finding = too_small(fdt, banks, space, str(error))
         else:
             return _Machine(banks, base)
     else:
         base = mem_start_of(payload.zimage_addr or payload.dtb_addr or _ASSUMED_BASE)
         if payload.phys_offset is not None:
             base = payload.phys_offset & -PMD_SIZE
-        finding = _no_memory(fdt)
+        finding = no_memory(fdt)
     can_boot = not (banks and payload.phys_offset) and base + _ASSUMED_RAM <= 1 << 32
     return _Machine((Range(base, _ASSUMED_RAM),), base, finding, can_boot)
 
@@ -197,67 +197,6 @@ def _image_size(payload: Payload, profile: Profile) -> int:
     if payload.image_size is not None:
         return payload.image_size
     return profile.symbols["__bss_start"] - profile.symbols["_text"]
-
-
-def _no_memory(fdt: Fdt) -> Finding:
-    nodes = memory_nodes(fdt)
-    named = next((n for n in fdt.root.children if n.name.split("@")[0] == "memory"), None)
-    node = nodes[0] if nodes else named
-    if node is None:
-        what = "the tree has no memory node"
-    elif not nodes:
-        what = 'the node has no device_type = "memory": Linux passes it over'
-    elif "reg" not in node.props:
-        what = "the memory node has no reg"
-    elif not node.is_available():
-        what = f'the memory node is not to be used: status = "{node.string("status")}"'
-    else:
-        what = "the memory node's reg gives no byte of RAM below 4 GiB"
-    return Finding(
-        "W-NO-MEMORY",
-        f"{what}: total RAM is 0 B, and nothing else was checked",
-        remedy="Give the RAM in the tree, or check with --ram BASE:SIZE what the boot loader"
-        " fills in.",
-        node=node.path if node is not None else "/",
-        prop="reg" if node is not None and "reg" in node.props else "",
-    )
-
-
-def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str) -> Finding:
-    node = (*memory_nodes(fdt), fdt.root)[0]
-    memory = [bank for bank in tree_memory(fdt) if bank.size]
-    size = total(memory)
-    need = space.text_offset + space.size
-    text = f"total RAM is {size_text(size)} ({size:#x})"
-    if len(memory) > 1:
-        text += f", in {len(memory)} banks, the first of {size_text(banks[0].size)}"
-    return Finding(
-        "E-MEMORY-TOO-SMALL",
-        f"{text}: the kernel alone takes {size_text(need)} ({need:#x}) from a multiple of 2 MiB on",
-        cause=f"{_sentence(error.split(': ', 1)[-1])}.",
-        remedy="Correct reg of the memory node: sizes are in bytes, in #size-cells cells of the"
-        " root.",
-        node=node.path,
-        prop="reg",
-        areas=tuple(Area.of("memory", bank) for bank in memory),
-    )
-
-
-def _no_room(fdt: Fdt, machine: _Machine, what: str, size: int) -> Finding:
-    node = (*memory_nodes(fdt), fdt.root)[0]
-    ram = total(machine.banks)
-    return Finding(
-        "E-MEMORY-TOO-SMALL",
-        f"total RAM is {size_text(ram)} ({ram:#x}): the kernel, and what the tree reserves,"
-        f" leave no {size_text(size)} ({size:#x}) in one piece for {what}",
-        cost="It cannot be loaded without destroying something.",
-        node=node.path,
-        prop="reg",
-    )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _command_line(fdt: Fdt, payload: Payload) -> list[tuple[str, str]]:
