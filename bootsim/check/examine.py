@@ -30,7 +30,6 @@ from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refu
 MAPPING = "map_lowmem"
 # As the model calls what it reserves.
 IMAGE, BLOB, RAMDISK = "kernel image", "device tree", "initrd"
-_SHOWN = 4  # names in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +227,7 @@ class Examined:
         for part in ranges:
             areas |= dict.fromkeys((*self.holders(part, before), *self.nomap_in(part)))
         largest = sorted(areas, key=lambda area: (area.what not in loaded, -area.size))
-        more = f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else ""
-        names = named(largest[:_SHOWN])
-        return f"Taken there: {names}{more}." if names else ""
+        return f"Taken there: {named(largest)}." if largest else ""
 
     def uses(self, what: str) -> Iterator[Area]:
         """All that the kernel calls `what`, in order."""

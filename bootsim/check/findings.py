@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bootsim.check.spans import Span, span
+from bootsim.check.spans import Span, listed, span
 
 
 class Severity(IntEnum):
@@ -117,8 +117,8 @@ class Finding:
 
 
 def named(areas: Iterable[Area]) -> str:
-    """What all `areas` are, and where."""
-    return ", ".join(map(str, areas))
+    """What `areas` are, and where: the first few of many."""
+    return listed(map(str, areas))
 
 
 def stem_of(tree: str) -> str:

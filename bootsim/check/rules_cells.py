@@ -9,7 +9,7 @@ from bootsim.check.cells import PHYSICAL, Cells, meant, sound
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, number
 from bootsim.check.nodes import memory_nodes, name_of
-from bootsim.check.spans import span
+from bootsim.check.spans import listed, span
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.machine.memory import Range
 
@@ -93,13 +93,13 @@ def _misread(node: FdtNode, cells: Cells, *, short: bool) -> Iterator[Finding]:
     elif beyond is not None:
         text += f"that is {_entry(beyond)}, and no 32-bit ARM has addresses past 2^40"
     else:
-        text += f"that is {', '.join(map(_entry, entries))}"
+        text += f"that is {listed(map(_entry, entries))}"
     remedy = "Write each number of reg with as many cells as the root says."
     if none:
         remedy = "Give the root #address-cells and #size-cells of 1 or 2."
     elif other is not None:
         how = f"with {other[0]}" if other[0] != cells else "with the upper cell last"
-        text += f". It was written {how}: {', '.join(map(_entry, other[1]))}"
+        text += f". It was written {how}: {listed(map(_entry, other[1]))}"
         remedy = f"reg = {cells.write(other[1])};"
     yield Finding("E-CELL-COUNT", text, remedy=remedy, node=node.path, prop="reg")
 

@@ -12,7 +12,7 @@ from bootsim.check.nodes import name_of
 from bootsim.check.rules_lowmem import more_lowmem
 from bootsim.check.rules_memory import mib_from_start
 from bootsim.check.rules_payload import safe_place
-from bootsim.check.spans import Span, has, shared, span, spans, total
+from bootsim.check.spans import Span, has, listed, shared, span, spans, total
 from bootsim.kernel.decompress import Written
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.kernel.mmu import lowmem_end_max
@@ -106,7 +106,7 @@ def _finding(
 
 
 def _shares(place: Span, holders: list[Area]) -> str:
-    return " and ".join(f"{area}, by {size_text(shared(place, area))}" for area in holders)
+    return listed(f"{area} by {size_text(shared(place, area))}" for area in holders)
 
 
 def _hit(boot: Examined) -> Written | None:

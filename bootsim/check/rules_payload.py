@@ -170,13 +170,10 @@ def _is_pool(boot: Examined, region: Area) -> bool:
 def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -> Finding:
     nomap = any((r.what, r.base) == (region.what, region.base) for r in boot.nomap)
     node = region.what if region.what.startswith("/") and region.what != MEMRESERVE else ""
-    where = f"{region}{', which is no-map' * nomap}"
-    text = f"{what} {span(area)} lies in {where}: they share {size_text(both)}"
     code, cost = "E-PAYLOAD-RESERVED", ""
     cause = "Linux reserves both, and does not notice."
     if what == INITRD:
         code = "E-INITRD-OVERLAP"
-        text = f"{what} {span(area)} overlaps {where}, by {size_text(both)}"
         cost = "Linux gives the initrd's memory back when it has unpacked it, the region's with it."
         if region.what == BLOB:
             cost = "What the boot loader loads last is whole, the other is not."
@@ -186,15 +183,12 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
         code = "E-DTB-IN-NOMAP"
         cause = "Kernels before 5.10 take no-map memory out of their map, whatever lies there."
         cost = "Linux loses its tree, and faults when it unflattens it."
-    remedy = "Move the region."
-    if what != "the kernel":
-        remedy = safe_place(boot, what, area.size)
     return Finding(
         code,
-        text,
+        f"{what} {span(area)} overlaps {region} by {size_text(both)}{', which is no-map' * nomap}",
         cause=cause,
         cost=cost,
-        remedy=remedy,
+        remedy="Move the region." if area.what == IMAGE else safe_place(boot, what, area.size),
         node=node,
         prop="reg" if node else "",
         areas=(area, region),

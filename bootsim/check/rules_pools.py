@@ -10,7 +10,7 @@ from bootsim.check.findings import Area, Finding
 from bootsim.check.holes import ANYWHERE, largest, most, zones
 from bootsim.check.nodes import is_pool
 from bootsim.check.rules_cells import misread_nodes
-from bootsim.check.spans import shared, span, spans
+from bootsim.check.spans import listed, shared, span, spans
 from bootsim.kernel.cma import cma_min_alignment
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PAGE_SIZE
@@ -32,7 +32,7 @@ def _no_room(boot: Examined, node: FdtNode, tried: list[Refused]) -> Finding:
     ranges = [Range(r.event.start, r.event.end - r.event.start) for r in tried]
     pool = is_pool(node)
     best = _largest(boot, node, tables, ranges, event.align)
-    where = "anywhere" if ranges == [ANYWHERE] else f"in {', '.join(map(_range, ranges))}"
+    where = "anywhere" if ranges == [ANYWHERE] else f"in {listed(map(_range, ranges))}"
     if best.size:
         found = f"the largest free piece there is {span(best)}"
     elif not any(shared(region, part) for region in tables.memory for part in ranges):

@@ -14,6 +14,7 @@ from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 
 _BASE = attrgetter("base")
+_SHOWN = 4  # in a sentence
 
 
 class Span(Protocol):
@@ -36,8 +37,15 @@ def span_or_none(place: Span) -> str:
 
 
 def spans(places: Iterable[Span]) -> str:
-    """All `places` as span() tells them."""
-    return ", ".join(map(span, places))
+    """`places` as span() tells them, the first few of many."""
+    return listed(map(span, places))
+
+
+def listed(words: Iterable[str]) -> str:
+    """`words` in a sentence: the first few, and how many more there are."""
+    every = list(words)
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return ", ".join(every[:_SHOWN]) + more
 
 
 def total(places: Iterable[Span]) -> int:
