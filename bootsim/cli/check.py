@@ -43,7 +43,9 @@ _BOOT_OPTIONS = (
         "--initrd", metavar="FILE|SIZE[@ADDR]", help="The initrd, and where it is loaded."
     ),
     click.option("--dtb-addr", type=NUMBER, metavar="ADDR", help="Where the tree is loaded."),
-    click.option("--phys-offset", type=NUMBER, metavar="ADDR", help="Where the kernel takes RAM to begin."),
+    click.option(
+        "--phys-offset", type=NUMBER, metavar="ADDR", help="Where the kernel takes RAM to begin."
+    ),
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option(
         "--profile",
@@ -75,7 +77,9 @@ def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Exit with status 1 for findings of this severity or worse.",
 )
 @click.option("--baseline", type=FILE, help="Leave out the findings that are in this file.")
-@click.option("--write-baseline", type=FILE, help="Write all findings to this file, for --baseline.")
+@click.option(
+    "--write-baseline", type=FILE, help="Write all findings to this file, for --baseline."
+)
 @click.option(
     "--format",
     "form",
