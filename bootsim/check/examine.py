@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,7 @@ from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.memory import round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.kernel.profile import Profile
 from bootsim.machine.memory import Range
@@ -45,21 +45,21 @@ class Tables:
         """The regions that are not no-map."""
         return [region for region in self.memory if not region.flags & MemblockFlags.NOMAP]
 
-    def free(self, start: int = 0, end: int = 1 << 32) -> Iterator[Range]:
+    def free(self, start: int, end: int) -> Iterator[Range]:
         """What is memory, mapped and not reserved, in [start, end); in address order."""
         return without(within(self.mapped, start, end), self.reserved)
 
-    def holes(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Iterator[Range]:
-        """What is free in [start, end): pieces that begin at a multiple of `align`, a power of two,
-        and are a multiple of `unit` long."""
-        for hole in self.free(start, end):
+    def holes(self, part: Range, align: int, unit: int) -> Iterator[Range]:
+        """What is free in `part`: pieces that begin at a multiple of `align`, a power of two, and
+        are a multiple of `unit` bytes long."""
+        for hole in self.free(part.base, part.end):
             base = round_up(hole.base, align)
             if base + unit <= hole.end:
                 yield Range(base, (hole.end - base) // unit * unit)
 
-    def largest_hole(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Range:
-        """The largest of holes(), the first of equals; empty where there is none."""
-        holes = self.holes(start, end, align, unit)
+    def largest_hole(self, parts: Iterable[Range], align: int, unit: int) -> Range:
+        """The largest of holes() in one of `parts`, the first of equals; empty where none is."""
+        holes = (hole for part in parts for hole in self.holes(part, align, unit))
         return max(holes, key=lambda hole: hole.size, default=Range(0, 0))
 
     def releasing(self, place: Span) -> Tables:

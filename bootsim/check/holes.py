@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from bootsim.check.examine import Examined, Tables
 from bootsim.check.spans import total, within
@@ -11,12 +11,6 @@ from bootsim.kernel.memory import round_down, round_up
 from bootsim.machine.memory import Range
 
 ANYWHERE = Range(0, 0xFFFFFFFF)
-
-
-def largest(tables: Tables, ranges: Iterable[Range], align: int, unit: int) -> Range:
-    """The largest free piece in one of `ranges`; empty where there is none."""
-    holes = (tables.largest_hole(part.base, part.end, align, unit) for part in ranges)
-    return max(holes, key=lambda hole: hole.size, default=Range(0, 0))
 
 
 def most(boot: Examined, tables: Tables, hole: Range, unit: int) -> int:
@@ -41,7 +35,7 @@ def zones(boot: Examined, ranges: Sequence[Range] = (ANYWHERE,)) -> list[Range]:
 def largest_cma(boot: Examined, tables: Tables, ranges: Sequence[Range] = (ANYWHERE,)) -> Range:
     """The largest CMA area that `ranges` have room for."""
     align = cma_min_alignment(boot.kernel)
-    return largest(tables, zones(boot, ranges), align, align)
+    return tables.largest_hole(zones(boot, ranges), align, align)
 
 
 def nearest_cma(boot: Examined, tables: Tables, base: int, size: int) -> int | None:
@@ -50,7 +44,7 @@ def nearest_cma(boot: Examined, tables: Tables, base: int, size: int) -> int | N
 
     def places() -> Iterator[int]:
         for zone in zones(boot):
-            for hole in tables.holes(zone.base, zone.end, align, align):
+            for hole in tables.holes(zone, align, align):
                 if hole.size >= size:
                     yield min(max(round_down(base, align), hole.base), hole.end - size)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from bootsim.check.spans import first_fit, has, shared
+from bootsim.check.spans import Span, first_fit, has, shared
 from bootsim.kernel.decompress import Written
 from bootsim.machine.memory import Range
 
@@ -101,7 +101,7 @@ class Loading:
         size: int,
         align: int,
         *,
-        kept: Iterable[Range] = (),
+        kept: Iterable[Span] = (),
         apart: bool = True,
     ) -> int | None:
         """The lowest multiple of `align` where `size` bytes of piece `what` lie in one of `holes`,

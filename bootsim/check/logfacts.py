@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from bootsim.machine.memory import Range
 
-_SPAN = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
+MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _COMMAND_LINE = re.compile(r"Kernel command line: (.*)")
-_ZONE = re.compile(rf" +(DMA|Normal|HighMem) +(?:empty|{_SPAN})$")
-_NODE_RANGE = re.compile(rf" +node +\d+: {_SPAN}$")
+_ZONE = re.compile(rf" +(DMA|Normal|HighMem) +(?:empty|{MEM})$")
+_NODE_RANGE = re.compile(rf" +node +\d+: {MEM}$")
 # U-Boot, boot/image-fdt.c and image-board.c.
 _LOADED = re.compile(
     r"\s*Loading (Ramdisk|Device Tree) to ([0-9a-f]+), end ([0-9a-f]+) \.\.\. OK", re.IGNORECASE

@@ -28,10 +28,10 @@ def crash_kernel(boot: Examined) -> Iterator[Finding]:
 
 
 def _no_room(boot: Examined, refused: Refused) -> Finding:
-    event, limit = refused.event, boot.lowmem.end
-    size = size_text(event.size)
-    hole = refused.tables.largest_hole(event.start, event.end, event.align, SECTION_SIZE)
-    free = refused.tables.largest_hole(0, limit, SECTION_SIZE, SECTION_SIZE)
+    event = refused.event
+    part, size = Range(event.start, event.end - event.start), size_text(event.size)
+    hole = refused.tables.largest_hole([part], event.align, SECTION_SIZE)
+    free = refused.tables.largest_hole([boot.lowmem], SECTION_SIZE, SECTION_SIZE)
     if event.base:
         text = _why(boot, refused)
         cause = "With @BASE, just that memory must be free."
@@ -44,7 +44,7 @@ def _no_room(boot: Examined, refused: Refused) -> Finding:
         cause = (
             "Without @BASE, Linux takes a piece of lowmem that begins at a multiple of 128 MiB;"
             " by then most of what Linux needs has been reserved. "
-        ) + boot.takers([Range(event.start, event.end - event.start)], refused.number)
+        ) + boot.takers([part], refused.number)
     most = min(event.size, free.size)
     place = f"crashkernel={most >> 20}M@{free.base:#x}"
     return Finding(

@@ -31,6 +31,7 @@ class Definition:
 
     @property
     def nomap(self) -> bool:
+        """Whether Linux is to take it out of its map."""
         return self.node is not None and "no-map" in self.node.props
 
     @property
@@ -40,6 +41,7 @@ class Definition:
 
     @property
     def name(self) -> str:
+        """As Linux prints it."""
         return self.node.name if self.node is not None else MEMRESERVE
 
 

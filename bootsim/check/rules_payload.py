@@ -8,7 +8,7 @@ from bootsim.check.examine import BLOB, IMAGE, RAMDISK, Examined
 from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece
 from bootsim.check.rules_cells import misread_nodes
-from bootsim.check.spans import shared, span, spans
+from bootsim.check.spans import Span, shared, span, spans
 from bootsim.kernel.memory import PAGE_SIZE, round_down, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.machine.memory import Range
@@ -105,17 +105,15 @@ def safe_place(boot: Examined, what: str, size: int) -> str:
     lowmem, end = boot.lowmem.end, boot.kernel.pa_symbol("_end")
     holes = [*boot.dump.free(end, lowmem), *boot.dump.free(0, end)]  # rather above the kernel
     # Not all of it is reserved in the end: the tree means it to be all the same.
-    kept = [Range(r.event.base, r.event.size) for r in boot.refused("reserve")]
-    kept += [Range(r.base, r.size) for r in boot.kernel.fdt.static_regions]
-    kept.append(Range(0, PAGE_SIZE))  # no address of a tree
+    refused = [r.event for r in boot.refused("reserve")]
+    no_tree = Range(0, PAGE_SIZE)  # 0 tells Linux that there is none
+    kept: list[Span] = [*refused, *boot.kernel.fdt.static_regions, no_tree]
     first = boot.loading.first_safe(what, holes, size, PAGE_SIZE, kept=kept, apart=False)
     if first is None:
         return f"There is no hole of {size_text(size)} in lowmem: make {what} smaller."
     roomy = boot.loading.first_safe(what, holes, size, _ALIGN, kept=kept)
-    if roomy is None:
-        return f"Load it at {first:#010x}, the first address that is safe."
-    if roomy - first < _ALIGN:
-        return f"Load it at {roomy:#010x}, the first address that is safe."
+    if roomy is None or roomy - first < _ALIGN:
+        return f"Load it at {roomy or first:#010x}, the first address that is safe."
     return (
         f"Load it at {roomy:#010x}, the first address that is safe with room to grow; without,"
         f" {first:#010x}."

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from bootsim.check.examine import Examined, Refused, Tables
 from bootsim.check.findings import Area, Finding
-from bootsim.check.holes import ANYWHERE, largest, most, zones
+from bootsim.check.holes import ANYWHERE, most, zones
 from bootsim.check.nodes import is_pool
 from bootsim.check.rules_cells import misread_nodes
 from bootsim.check.spans import listed, shared, span, spans
@@ -83,8 +83,8 @@ def _largest(
 ) -> Range:
     """The most that `node` could get in `ranges`; a pool is in one zone, in whole blocks."""
     if is_pool(node):
-        return largest(tables, zones(boot, ranges), align, cma_min_alignment(boot.kernel))
-    return largest(tables, ranges, align, PAGE_SIZE)
+        return tables.largest_hole(zones(boot, ranges), align, cma_min_alignment(boot.kernel))
+    return tables.largest_hole(ranges, align, PAGE_SIZE)
 
 
 def _range(part: Range) -> str:

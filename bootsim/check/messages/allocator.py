@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.logfacts import through
+from bootsim.check.logfacts import MEM, through
 from bootsim.check.messages.message import Known, Message
 from bootsim.check.spans import span
 from bootsim.numbers import size_text
@@ -136,8 +136,6 @@ def _log_buf(match: re.Match[str], _known: Known) -> str:
     return f"The log has a larger buffer now, of {size_text(int(match[1]))} (log_buf_len=)."
 
 
-_MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
-
 MESSAGES: tuple[Message, ...] = (
     Message(
         r"Memory: (\d+)K/(\d+)K available \((\d+)K kernel code, (\d+)K rwdata, (\d+)K rodata,"
@@ -148,7 +146,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         r"Zone ranges:", "The zones that Linux manages its pages in; they follow.", by_tree=False
     ),
-    Message(rf" *(DMA|Normal|HighMem|Movable) +(?:empty|{_MEM})", _zone),
+    Message(rf" *(DMA|Normal|HighMem|Movable) +(?:empty|{MEM})", _zone),
     Message(
         r"Movable zone start for each node",
         "Where pages that can be moved have a zone of their own (movablecore=, kernelcore=); a"
@@ -164,8 +162,8 @@ MESSAGES: tuple[Message, ...] = (
         "The RAM that Linux has, as memblock has it at last; it follows.",
         by_tree=False,
     ),
-    Message(rf" *node +\d+: {_MEM}", _node_range),
-    Message(rf"Initmem setup node \d+ {_MEM}", _node_setup),
+    Message(rf" *node +\d+: {MEM}", _node_range),
+    Message(rf"Initmem setup node \d+ {MEM}", _node_setup),
     Message(r"On node \d+ totalpages: (\d+)", _total_pages),
     Message(
         r" *(DMA|Normal|HighMem|Movable) zone: (\d+) (pages used for memmap|pages reserved"
