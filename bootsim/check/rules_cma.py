@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from bootsim.check.examine import Examined, Refused, Tables
 from bootsim.check.findings import Area, Finding, named
 from bootsim.check.holes import largest_cma, most, nearest_cma
-from bootsim.check.spans import span, span_or_none, spans
+from bootsim.check.rules_reserved import outside_words
+from bootsim.check.spans import span, span_or_none
 from bootsim.kernel.cma import cma_min_alignment
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import round_down, round_up
@@ -153,7 +154,7 @@ def straddles(boot: Examined) -> Iterator[Finding]:
     limit = boot.lowmem.end
     for area in boot.kernel.cma_areas:
         node = boot.node_of(area)
-        what = Area.of(node.path if node else "the default area", area)
+        what = Area.of(node.path if node else "the default CMA area", area)
         outside = boot.outside(area)
         if outside:
             if node is None:  # of a node's E-POOL-NOT-RAM tells
@@ -196,10 +197,9 @@ def _straddles(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> 
 
 
 def _not_ram(boot: Examined, what: Area, outside: int) -> Finding:
-    memory = spans(boot.end.memory)
     return Finding(
         "E-POOL-NOT-RAM",
-        f"{what}: {size_text(outside)} of it lie outside of RAM; RAM is {memory}",
+        outside_words(what, outside, boot.end.memory),
         cause="With @BASE, cma= reserves without asking whether there is memory.",
         cost="The area hands out pages that are not there.",
         remedy=_cmdline(boot, boot.dump, what.size),

@@ -15,7 +15,7 @@ from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.memory import PMD_SIZE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
-from bootsim.trace import MemblockRange, Stage
+from bootsim.trace import MemblockRange, Refusal, Stage
 
 
 def ignored(boot: Examined) -> Iterator[Finding]:
@@ -25,19 +25,13 @@ def ignored(boot: Examined) -> Iterator[Finding]:
         if event.node and event.base + event.size > PHYSICAL:
             continue  # E-CELL-COUNT
         whose = "the tree's memory" if event.node else "what mem= gives"
-        small = event.size < 1 << 20
+        cause, remedy = _why_ignored(boot, event)
         yield Finding(
             "W-MEMORY-IGNORED",
             f"Linux leaves out {span(event)} of {whose}",
-            cause=_why_ignored(boot, event.base, event.size),
-            cost="It is not used." if not small else "Next to nothing.",
-            remedy="Correct mem=: without @BASE it begins where RAM does for the kernel."
-            if not event.node
-            else "Correct reg, or use a kernel with LPAE for what is above 4 GiB."
-            if event.base + event.size > 1 << 32
-            else _put_below(boot, event.base)
-            if event.base < boot.kernel.phys_offset
-            else "Correct reg: sizes are in bytes, in as many cells as the root says.",
+            cause=cause,
+            cost="It is not used." if event.size >= 1 << 20 else "Next to nothing.",
+            remedy=remedy,
             node=event.node,
             prop="reg" if event.node else "",
             areas=(Area.of("memory left out", event),),
@@ -45,23 +39,28 @@ def ignored(boot: Examined) -> Iterator[Finding]:
         )
 
 
-def _why_ignored(boot: Examined, base: int, size: int) -> str:
-    if base + size > 1 << 32:
-        return "A kernel without LPAE has physical addresses of 32 bits."
-    if base < boot.kernel.phys_offset:
-        return f"The kernel takes RAM to begin where it is put itself: {boot.kernel.phys_offset:#x}"
-    return "Only whole pages of 4 KiB count."
-
-
-def _put_below(boot: Examined, base: int) -> str:
-    if base >= boot.kernel.phys_offset - PMD_SIZE:
-        return "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
-    if boot.loading.piece(ZIMAGE) is not None:
-        return (
-            "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the multiple"
-            " of 128 MiB below itself."
-        )
-    return "Have the kernel put below it, or leave it out of reg."
+def _why_ignored(boot: Examined, event: Refusal) -> tuple[str, str]:
+    """Why memory is left out, and what to do."""
+    start = boot.kernel.phys_offset
+    if event.base + event.size > 1 << 32:
+        cause = "A kernel without LPAE has physical addresses of 32 bits."
+        remedy = "Correct reg, or use a kernel with LPAE for what is above 4 GiB."
+    elif event.base < start:
+        cause = f"The kernel takes RAM to begin where it is put itself: {start:#x}"
+        remedy = "Have the kernel put below it, or leave it out of reg."
+        if event.base >= start - PMD_SIZE:
+            remedy = "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
+        elif boot.loading.piece(ZIMAGE) is not None:
+            remedy = (
+                "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the"
+                " multiple of 128 MiB below itself."
+            )
+    else:
+        cause = "Only whole pages of 4 KiB count."
+        remedy = "Correct reg: sizes are in bytes, in as many cells as the root says."
+    if not event.node:
+        remedy = "Correct mem=: without @BASE it begins where RAM does for the kernel."
+    return cause, remedy
 
 
 # Bytes that do: early page tables take 1.5 MiB at most, and the rest is for what this check may not

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootsim.check.cells import PHYSICAL, meant
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, number
 from bootsim.check.nodes import is_pool, is_used, name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
-from bootsim.check.spans import shared, span, span_or_none, spans
+from bootsim.check.spans import Span, shared, span, span_or_none, spans
 from bootsim.kernel.memblock_features import ENOMEM
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
@@ -156,20 +156,25 @@ def not_memory(boot: Examined) -> Iterator[Finding]:
         outside = region.size - sum(shared(bank, region) for bank in scanned.memory)
         if outside < PAGE_SIZE:
             continue
-        whole = outside == region.size
+        area = Area.of(region.node.path, region)
         code = "W-RESERVED-NOT-RAM"
         if is_pool(region.node):
             code = "E-POOL-NOT-RAM"
-        elif whole and (region.nomap or not is_used(region.node)):
+        elif outside == area.size and (region.nomap or not is_used(region.node)):
             code = "I-RESERVED-NOT-RAM"  # SRAM, or what is RAM on other boards
         yield Finding(
             code,
-            f"{'all of it lies' if whole else f'{size_text(outside)} of it lie'} outside of RAM:"
-            f" {span(region)}; RAM is {spans(scanned.memory)}",
+            outside_words(area, outside, scanned.memory),
             node=region.node.path,
             prop="reg",
-            areas=(Area.of(region.node.path, region),),
+            areas=(area,),
         )
+
+
+def outside_words(area: Area, outside: int, ram: Iterable[Span]) -> str:
+    """That `outside` bytes of `area` are not in `ram`."""
+    part = "" if outside == area.size else f": {size_text(outside)} of it"
+    return f"{area}{part} {'lie' if part else 'lies'} outside of RAM, which is {spans(ram)}"
 
 
 def tables_full(boot: Examined) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ PAGES = (
     ),
     Page(
         "E-RESERVED-OVERLAP",
-        "a region overlaps another one, or what was loaded",
+        "two regions have the same memory",
         cause="Linux says so, where it sees it, and goes on: both get the memory.",
         cost="Two owners write over each other.",
         remedy="Move one of them, or make one region of both.",
