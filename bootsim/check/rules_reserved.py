@@ -9,7 +9,7 @@ from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, number
 from bootsim.check.nodes import is_pool, is_used, name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
-from bootsim.check.spans import Span, shared, span, span_or_none, spans
+from bootsim.check.spans import Span, shared, span, spans
 from bootsim.kernel.memblock_features import ENOMEM
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
@@ -126,7 +126,7 @@ def _beyond(event: Refusal) -> Finding:
         asked, taken = number(event.size), f"{place.size:#x}"
         cost = "Less is reserved than the tree says." if place.size else "Nothing is reserved."
     else:
-        asked, taken = span(event), span_or_none(place)
+        asked, taken = span(event), span(place) if place.size else "nothing"
         cost = "Nothing is reserved."
         if place.size:
             cost = "Other memory is reserved than the tree says, and somebody else may need it."
