@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bootsim.batch import Task, prepare
-from bootsim.check.findings import Area
+from bootsim.check.cells import Cells
+from bootsim.check.findings import Area, named
 from bootsim.check.loading import NOTHING, Loading
+from bootsim.check.nodes import memory_nodes
+from bootsim.check.spans import Span, shared, within, without
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.kernel.fdt import reg_entries
 from bootsim.kernel.kernel import CmaArea, Kernel
-from bootsim.kernel.libfdt import FdtNode
+from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.log import log_lines
 from bootsim.kernel.main import start_kernel
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
-from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.memory import round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.kernel.profile import Profile
 from bootsim.machine.memory import Range
@@ -25,7 +28,8 @@ from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refu
 
 # Where the linear map is begun, in Examined.tables: the second adjust_lowmem_bounds() has been.
 MAPPING = "map_lowmem"
-_SHOWN = 4  # names in a sentence
+# As the model calls what it reserves.
+IMAGE, BLOB, RAMDISK = "kernel image", "device tree", "initrd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,47 +37,34 @@ class Tables:
     """memblock at one moment: its regions, and up to where it may allocate (bytes)."""
 
     memory: tuple[Region, ...]
-    reserved: tuple[Region, ...]
+    reserved: tuple[Span, ...]
     current_limit: int
 
-    def free(self, start: int = 0, end: int = 1 << 32) -> Iterator[Range]:
-        """What is memory, mapped and not reserved, in [start, end); in address order."""
-        for region in self.memory:
-            if region.flags & MemblockFlags.NOMAP:
-                continue
-            at, stop = max(region.base, start), min(region.end, end)
-            for taken in self.reserved:
-                if taken.end <= at or taken.base >= stop:
-                    continue
-                if taken.base > at:
-                    yield Range(at, taken.base - at)
-                at = taken.end
-            if at < stop:
-                yield Range(at, stop - at)
+    @property
+    def mapped(self) -> list[Region]:
+        """The regions that are not no-map."""
+        return [region for region in self.memory if not region.flags & MemblockFlags.NOMAP]
 
-    def holes(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Iterator[Range]:
-        """What is free in [start, end): pieces that begin at a multiple of `align`, a power of two,
-        and are a multiple of `unit` long."""
-        for hole in self.free(start, end):
+    def free(self, start: int, end: int) -> Iterator[Range]:
+        """What is memory, mapped and not reserved, in [start, end); in address order."""
+        return without(within(self.mapped, start, end), self.reserved)
+
+    def holes(self, part: Range, align: int, unit: int) -> Iterator[Range]:
+        """What is free in `part`: pieces that begin at a multiple of `align`, a power of two, and
+        are a multiple of `unit` bytes long."""
+        for hole in self.free(part.base, part.end):
             base = round_up(hole.base, align)
             if base + unit <= hole.end:
                 yield Range(base, (hole.end - base) // unit * unit)
 
-    def largest_hole(self, start: int, end: int, align: int, unit: int = PAGE_SIZE) -> Range:
-        """The largest of holes(), the first of equals; empty where there is none."""
-        holes = self.holes(start, end, align, unit)
+    def largest_hole(self, parts: Iterable[Range], align: int, unit: int) -> Range:
+        """The largest of holes() in one of `parts`, the first of equals; empty where none is."""
+        holes = (hole for part in parts for hole in self.holes(part, align, unit))
         return max(holes, key=lambda hole: hole.size, default=Range(0, 0))
 
-    def without(self, base: int, size: int) -> Tables:
-        """The same with nothing reserved in [base, base + size)."""
-        end, left = base + size, []
-        for taken in self.reserved:
-            if taken.base < min(taken.end, base):
-                left.append(taken._replace(size=min(taken.end, base) - taken.base))
-            if max(taken.base, end) < taken.end:
-                at = max(taken.base, end)
-                left.append(taken._replace(base=at, size=taken.end - at))
-        return replace(self, reserved=tuple(left))
+    def releasing(self, place: Span) -> Tables:
+        """The same with nothing reserved in `place`."""
+        return replace(self, reserved=tuple(without(self.reserved, [place])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +113,14 @@ class Examined:
         found = (line for _, _, line in lines if any(word in line for word in words))
         return tuple(dict.fromkeys(found))
 
-    def holders(self, base: int, size: int, before: int | None = None) -> list[Area]:
-        """Who has reserved parts of [base, base + size), up to event number `before`."""
+    def holders(self, place: Span, before: int | None = None) -> list[Area]:
+        """Who has reserved parts of `place`, up to event number `before`."""
         found: dict[tuple[int, int], Area] = {}
         for event in self.kernel.trace.events[:before]:
             if (
                 isinstance(event, MemblockRange)
                 and event.function == "memblock_reserve"
-                and event.base < base + size
-                and base < event.base + event.size
+                and shared(event, place)
             ):
                 found[event.base, event.size] = self.owner(event, before)
         return list(found.values())
@@ -146,7 +136,7 @@ class Examined:
         regions = self.kernel.fdt.static_regions
         nodes = [r.node.path for r in regions if (r.base, r.size) == place]
         names = early or nodes or late or [f"what {event.caller}() reserved"]
-        return Area(names[-1], event.base, event.size)
+        return Area.of(names[-1], event)
 
     @property
     def nomap(self) -> list[Area]:
@@ -154,88 +144,100 @@ class Examined:
         fdt = self.kernel.fdt
         found = [r for r in fdt.static_regions if r.nomap]
         found += [r for r in fdt.reserved_mem if r.nomap and "reg" not in r.node.props]
-        areas = [Area(r.node.path, r.base, r.size) for r in found if r.size]
+        areas = [Area.of(r.node.path, r) for r in found if r.size]
         return sorted(areas, key=lambda area: area.base)
+
+    @property
+    def tree(self) -> Fdt:
+        """The tree that the kernel has read. Where it took it for none, no rule is asked."""
+        tree = self.kernel.fdt.tree
+        assert tree is not None
+        return tree
+
+    def node(self, path: str) -> FdtNode | None:
+        """The node at `path` of the tree."""
+        return self.tree.root.find(path)
 
     @property
     def chosen(self) -> str:
         """The path of the tree's /chosen, empty without one."""
-        tree = self.kernel.fdt.tree
-        node = tree.root.find("/chosen") if tree is not None else None
+        node = self.node("/chosen")
         return node.path if node is not None else ""
+
+    @property
+    def cells(self) -> Cells:
+        """How numbers are to be written in the tree."""
+        return Cells(self.kernel.vars.dt_root_addr_cells, self.kernel.vars.dt_root_size_cells)
 
     def memory_node(self, address: int | None = None) -> str:
         """The path of the memory node that has RAM at `address`, or else of the first one."""
-        tree = self.kernel.fdt.tree
-        nodes = (
-            [n for n in tree.root.children if n.string("device_type") == "memory"] if tree else []
-        )
+        nodes = memory_nodes(self.tree)
         banks = [
-            (base, size, node.path)
+            Area(node.path, *entry)
             for node in nodes
-            for base, size in reg_entries(
+            for entry in reg_entries(
                 self.kernel, node.props.get("linux,usable-memory", node.props.get("reg", b""))
             )
         ]
         if address is not None:
-            for base, size, path in sorted(banks, reverse=True):
-                if base <= address < base + size:
-                    return path
+            for bank in sorted(banks, key=lambda bank: (bank.base, bank.size), reverse=True):
+                if bank.base <= address < bank.end:
+                    return bank.what
         return nodes[0].path if nodes else ""
+
+    @property
+    def lowmem(self) -> Range:
+        """What the linear map has: from where the kernel takes RAM to begin, in bytes."""
+        start = self.kernel.phys_offset
+        return Range(start, self.kernel.vars.arm_lowmem_limit - start)
+
+    @property
+    def fate(self) -> str:
+        """How the kernel died, as a sentence without its stop; empty if it did not."""
+        if self.died is None:
+            return ""
+        return f"The kernel dies after {self.kernel.trace.stage}: {self.died}"
 
     @property
     def tree_is_in_the_way(self) -> bool:
         """Whether a range that something was to have has the device tree in it."""
         asked = (r.event for r in self.refused("cma-busy", "crashkernel") if r.event.base)
-        return any(
-            area.what == "device tree" for e in asked for area in self.holders(e.base, e.size)
-        )
+        return any(area.what == BLOB for event in asked for area in self.holders(event))
 
     def node_of(self, area: CmaArea) -> FdtNode | None:
         """The node that a CMA area is of, None for that of the command line or of the kernel."""
         regions = (region for region in self.kernel.fdt.reserved_mem if region.size)
         return next((region.node for region in regions if region.base == area.base), None)
 
-    def node(self, path: str) -> FdtNode | None:
-        """The node at `path` of the tree that the kernel read."""
-        return self.kernel.fdt.tree.root.find(path) if self.kernel.fdt.tree is not None else None
-
-    def outside(self, base: int, size: int) -> int:
-        """How many bytes of [base, base + size) are no RAM that the kernel knows."""
+    def outside(self, place: Span) -> int:
+        """How many bytes of `place` are no RAM that the kernel knows."""
         tables = self.tables.get("parse_early_param") or self.end
-        inside = (min(r.end, base + size) - max(r.base, base) for r in tables.memory)
-        return size - sum(length for length in inside if length > 0)
+        return place.size - sum(shared(region, place) for region in tables.memory)
 
-    def nomap_in(self, base: int, size: int) -> list[Area]:
-        """The nodes that have made parts of [base, base + size) no-map."""
-        return [area for area in self.nomap if area.base < base + size and base < area.end]
+    def nomap_in(self, place: Span) -> list[Area]:
+        """The nodes that have made parts of `place` no-map."""
+        return [area for area in self.nomap if shared(area, place)]
 
     def takers(self, ranges: list[Range], before: int) -> str:
         """In words: what has been taken in `ranges` up to event number `before`: what the tree and
         the boot loader put there, then what Linux did, largest first."""
-        named = {"kernel image", "initrd", "device tree", MEMRESERVE}
-        named |= {region.node.path for region in self.kernel.fdt.reserved_mem}
+        loaded = {IMAGE, RAMDISK, BLOB, MEMRESERVE}
+        loaded |= {region.node.path for region in self.kernel.fdt.reserved_mem}
         areas: dict[Area, None] = {}
         for part in ranges:
-            areas |= dict.fromkeys(self.holders(part.base, part.size, before))
-            areas |= dict.fromkeys(self.nomap_in(part.base, part.size))
-        largest = sorted(areas, key=lambda area: (area.what not in named, -area.size))
-        more = f" and {len(largest) - _SHOWN} more" if len(largest) > _SHOWN else ""
-        names = ", ".join(map(str, largest[:_SHOWN]))
-        return f"Taken there: {names}{more}." if names else ""
+            areas |= dict.fromkeys((*self.holders(part, before), *self.nomap_in(part)))
+        largest = sorted(areas, key=lambda area: (area.what not in loaded, -area.size))
+        return f"Taken there: {named(largest)}." if largest else ""
 
-    def uses(self, *what: str) -> Iterator[Use]:
-        """The memory that the kernel calls by one of these names, without any by whatever name."""
-        for event in self.kernel.trace:
-            if isinstance(event, Use) and (not what or event.what in what):
-                yield event
-
-    def use(self, what: str) -> Area | None:
-        """The memory that the kernel calls `what`, None if it has named none so."""
+    def uses(self, what: str) -> Iterator[Area]:
+        """All that the kernel calls `what`, in order."""
         for event in self.kernel.trace:
             if isinstance(event, Use) and event.what == what:
-                return Area(what, event.base, event.size)
-        return None
+                yield Area.of(what, event)
+
+    def use(self, what: str) -> Area | None:
+        """The first that the kernel calls `what`, None if it has named none so."""
+        return next(self.uses(what), None)
 
 
 def examine(task: Task, profile: Profile, loading: Loading = NOTHING) -> Examined:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from bootsim.batch import tree_memory
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Finding, span
+from bootsim.check.findings import Finding
 from bootsim.check.logfacts import LogFacts, log_facts
 from bootsim.check.messages import MESSAGES, Known, Message
-from bootsim.check.messages.allocator import MEMBLOCK_DEBUG
+from bootsim.check.messages.memblock import MEMBLOCK_DEBUG
 from bootsim.check.pages import PAGES, Page
 from bootsim.check.payload import Payload
+from bootsim.check.spans import span, spans
 from bootsim.check.tree import Report, check_and_boot
 from bootsim.devicetree.board import whole_pages
 from bootsim.errors import BootsimError
@@ -147,13 +148,13 @@ class Explainer:
             self.taken.append("the command line")
         if facts.initrd is not None and payload.initrd is None:
             payload = replace(payload, initrd=facts.initrd.size, initrd_addr=facts.initrd.base)
-            self.taken.append(f"an initrd at {span(*facts.initrd)}")
+            self.taken.append(f"an initrd at {span(facts.initrd)}")
         if facts.dtb is not None and payload.dtb_addr is None:
             payload = replace(payload, dtb_addr=facts.dtb.base)
             self.taken.append(f"the tree at {facts.dtb.base:#x}")
         if facts.ranges and payload.ram is None and not _has_memory(tree):
             payload = replace(payload, ram=tuple((r.base, r.size) for r in facts.ranges))
-            self.taken.append(f"RAM at {', '.join(span(*each) for each in facts.ranges)}")
+            self.taken.append(f"RAM at {spans(facts.ranges)}")
         if facts.highmem is not None and facts.highmem != self.profile.config.highmem:
             self.profile = with_highmem(self.profile, facts.highmem)
             self.taken.append("HIGHMEM" if facts.highmem else "no HIGHMEM")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bootsim.machine.memory import Range
-from bootsim.numbers import size_text
+from bootsim.check.spans import Span, listed, span
 
 
 class Severity(IntEnum):
@@ -35,12 +35,17 @@ class Area:
     base: int
     size: int
 
+    @classmethod
+    def of(cls, what: str, place: Span) -> Area:
+        """`place`, with `what` there."""
+        return cls(what, place.base, place.size)
+
     @property
     def end(self) -> int:
         return self.base + self.size
 
     def __str__(self) -> str:
-        return f"{self.what} {span(self.base, self.size)}"
+        return f"{self.what} {span(self)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,11 @@ class Finding:
         }
 
 
+def named(areas: Iterable[Area]) -> str:
+    """What `areas` are, and where: the first few of many."""
+    return listed(map(str, areas))
+
+
 def stem_of(tree: str) -> str:
     """A tree's file name without directory and suffix."""
     return tree.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
@@ -119,11 +129,6 @@ def stem_of(tree: str) -> str:
 def severity_of(code: str) -> Severity:
     """How bad findings of `code` are."""
     return _LETTERS[code[0]]
-
-
-def span(base: int, size: int) -> str:
-    """A range of addresses as Linux prints them, and its size."""
-    return f"{Range(base, max(size, 1))} ({size_text(size)})"
 
 
 def number(value: int) -> str:

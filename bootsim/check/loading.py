@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from bootsim.check.spans import Span, first_fit, has, shared
 from bootsim.kernel.decompress import Written
-from bootsim.kernel.memory import round_up
 from bootsim.machine.memory import Range
 
 TREE, INITRD, ZIMAGE = "the device tree", "the initrd", "the zImage"
@@ -62,8 +62,7 @@ class Loading:
 
     def is_outside(self, piece: Piece) -> bool:
         """Whether `piece` is, in part, where there is no RAM."""
-        place = piece.place
-        return not any(bank.base <= place.base and place.end <= bank.end for bank in self.ram)
+        return not has(self.ram, piece.place)
 
     def is_lost(self, piece: Piece) -> bool:
         """Whether Linux does not find what was loaded: it is written over, or no RAM is there."""
@@ -102,7 +101,7 @@ class Loading:
         size: int,
         align: int,
         *,
-        kept: Iterable[Range] = (),
+        kept: Iterable[Span] = (),
         apart: bool = True,
     ) -> int | None:
         """The lowest multiple of `align` where `size` bytes of piece `what` lie in one of `holes`,
@@ -114,22 +113,10 @@ class Loading:
             for piece in self.pieces
             if piece.told and piece.what != what
         ]
-        for hole in holes:
-            at = round_up(hole.base, align)
-            while at + size <= hole.end:
-                hit = next((t for t in taken if t.base < at + size and at < t.end), None)
-                if hit is None:
-                    return at
-                at = round_up(hit.end, align)
-        return None
+        return first_fit(holes, size, align, taken)
 
 
 NOTHING = Loading()
-
-
-def shared(a: Range, b: Range) -> int:
-    """How many bytes both have."""
-    return max(min(a.end, b.end) - max(a.base, b.base), 0)
 
 
 def _widened(place: Range, by: int) -> Range:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from bootsim.machine.memory import Range
 
-_SPAN = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
+MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
 _COMMAND_LINE = re.compile(r"Kernel command line: (.*)")
-_ZONE = re.compile(rf" +(DMA|Normal|HighMem) +(?:empty|{_SPAN})$")
-_NODE_RANGE = re.compile(rf" +node +\d+: {_SPAN}$")
+_ZONE = re.compile(rf" +(DMA|Normal|HighMem) +(?:empty|{MEM})$")
+_NODE_RANGE = re.compile(rf" +node +\d+: {MEM}$")
 # U-Boot, boot/image-fdt.c and image-board.c.
 _LOADED = re.compile(
     r"\s*Loading (Ramdisk|Device Tree) to ([0-9a-f]+), end ([0-9a-f]+) \.\.\. OK", re.IGNORECASE
@@ -56,25 +56,30 @@ def log_facts(lines: Iterable[str]) -> LogFacts:
         elif match := _ZONE.match(line):
             name = match[1]
             if match[2] is not None:
-                facts.zones.setdefault(name, _range(match[2], match[3]))
+                facts.zones.setdefault(name, through(match[2], match[3]))
             if name == "HighMem":
                 facts.highmem = True
             elif facts.highmem is None:
                 facts.highmem = False
         elif match := _NODE_RANGE.match(line):
-            span = _range(match[1], match[2])
+            span = through(match[1], match[2])
             if span not in facts.ranges:
                 facts.ranges.append(span)
         elif match := _LOADED.match(line):
-            start, end = int(match[2], 16), int(match[3], 16)
             if match[1].lower() == "ramdisk":
-                facts.initrd = Range(start, end - start)
+                facts.initrd = up_to(match[2], match[3])
             else:
-                facts.dtb = Range(start, end + 1 - start)
+                facts.dtb = through(match[2], match[3])
         elif (match := _MEMORY.match(line)) and facts.total is None:
             facts.total = int(match[1]) << 10
     return facts
 
 
-def _range(first: str, last: str) -> Range:
-    return Range(int(first, 16), int(last, 16) + 1 - int(first, 16))
+def through(first: str, last: str) -> Range:
+    """What a log gives by its first and its last byte, both in hexadecimal."""
+    return up_to(first, f"{int(last, 16) + 1:x}")
+
+
+def up_to(start: str, end: str) -> Range:
+    """What a log gives by its first byte and the one behind its last, both in hexadecimal."""
+    return Range(int(start, 16), int(end, 16) - int(start, 16))

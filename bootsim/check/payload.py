@@ -10,8 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bootsim.batch import Task, tree_memory
-from bootsim.check.findings import Area, Finding
+from bootsim.check.cells import Cells
+from bootsim.check.findings import Finding
+from bootsim.check.lack import no_memory, no_room, too_small
 from bootsim.check.loading import INITRD, NOTHING, TREE, ZIMAGE, Loading, Piece
+from bootsim.check.nodes import reserved_nodes
+from bootsim.check.spans import first_fit, within
 from bootsim.devicetree.board import whole_pages
 from bootsim.devicetree.chosen import set_chosen
 from bootsim.devicetree.memory_node import set_memory
@@ -20,14 +24,13 @@ from bootsim.kernel.decompress import written_by_zimage, zimage_moves_to
 from bootsim.kernel.fdt import read_cells
 from bootsim.kernel.fdt_check_mem_start import mem_start_of
 from bootsim.kernel.init import initrd_place
-from bootsim.kernel.libfdt import Fdt, FdtNode, fdt_check_header, fdt_totalsize
-from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
+from bootsim.kernel.libfdt import Fdt, fdt_check_header, fdt_totalsize
+from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE
 from bootsim.kernel.params import next_args
 from bootsim.kernel.profile import Profile
 from bootsim.kernel.setup import mem_range
 from bootsim.loader import KernelSpace, Wishes, kernel_base
 from bootsim.machine.memory import PhysMemory, Range
-from bootsim.numbers import size_text
 
 _DTB_OFFSET = 128 << 20  # Documentation/arm/booting.rst: "just above 128 MiB" from the start
 # A machine whose tree gives too little to start at all.
@@ -115,7 +118,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
     if initrd is None and payload.initrd is not None:
         free = _free_place(machine, payload.initrd, taken)
         if free is None:
-            return Loaded(None, profile, (_no_room(fdt, machine, INITRD, payload.initrd),))
+            return Loaded(None, profile, (no_room(fdt, machine.banks, INITRD, payload.initrd),))
         initrd = Piece(INITRD, Range(free, payload.initrd), told=False)
     if initrd is not None:
         taken.append(initrd.place)
@@ -125,7 +128,7 @@ def load(name: str, dtb: bytes, payload: Payload, profile: Profile) -> Loaded:
         dtb = set_chosen(dtb, bootargs=payload.cmdline, initrd=ends, name=name)
     free = _free_place(machine, len(dtb), taken)
     if free is None:
-        return Loaded(None, profile, (_no_room(fdt, machine, TREE, len(dtb)),))
+        return Loaded(None, profile, (no_room(fdt, machine.banks, TREE, len(dtb)),))
     tree = _tree(payload, profile, kernel, len(dtb)) or Piece(
         TREE, Range(free, len(dtb)), told=False
     )
@@ -148,14 +151,14 @@ def _machine(name: str, dtb: bytes, fdt: Fdt, payload: Payload, space: KernelSpa
             if (payload.phys_offset or 0) % PMD_SIZE:
                 raise
             base = banks[0].base & -PMD_SIZE
-            finding = _too_small(fdt, banks, space, str(error))
+            finding = too_small(fdt, banks, space, str(error))
         else:
             return _Machine(banks, base)
     else:
         base = mem_start_of(payload.zimage_addr or payload.dtb_addr or _ASSUMED_BASE)
         if payload.phys_offset is not None:
             base = payload.phys_offset & -PMD_SIZE
-        finding = _no_memory(fdt)
+        finding = no_memory(fdt)
     can_boot = not (banks and payload.phys_offset) and base + _ASSUMED_RAM <= 1 << 32
     return _Machine((Range(base, _ASSUMED_RAM),), base, finding, can_boot)
 
@@ -196,66 +199,6 @@ def _image_size(payload: Payload, profile: Profile) -> int:
     return profile.symbols["__bss_start"] - profile.symbols["_text"]
 
 
-def _no_memory(fdt: Fdt) -> Finding:
-    nodes = [n for n in fdt.root.children if n.string("device_type") == "memory"]
-    named = next((n for n in fdt.root.children if n.name.split("@")[0] == "memory"), None)
-    node = nodes[0] if nodes else named
-    if node is None:
-        what = "the tree has no memory node"
-    elif not nodes:
-        what = 'the node has no device_type = "memory": Linux passes it over'
-    elif "reg" not in node.props:
-        what = "the memory node has no reg"
-    elif not node.is_available():
-        what = f'the memory node is not to be used: status = "{node.string("status")}"'
-    else:
-        what = "the memory node's reg gives no byte of RAM below 4 GiB"
-    return Finding(
-        "W-NO-MEMORY",
-        f"{what}: total RAM is 0 B, and nothing else was checked",
-        remedy="Give the RAM in the tree, or check with --ram BASE:SIZE what the boot loader"
-        " fills in.",
-        node=node.path if node is not None else "/",
-        prop="reg" if node is not None and "reg" in node.props else "",
-    )
-
-
-def _too_small(fdt: Fdt, banks: Sequence[Range], space: KernelSpace, error: str) -> Finding:
-    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
-    memory = [bank for bank in tree_memory(fdt) if bank.size]
-    total = sum(bank.size for bank in memory)
-    need = space.text_offset + space.size
-    text = f"total RAM is {size_text(total)} ({total:#x})"
-    if len(memory) > 1:
-        text += f", in {len(memory)} banks, the first of {size_text(banks[0].size)}"
-    return Finding(
-        "E-MEMORY-TOO-SMALL",
-        f"{text}: the kernel alone takes {size_text(need)} ({need:#x}) from a multiple of 2 MiB on",
-        cause=f"{_sentence(error.split(': ', 1)[-1])}.",
-        remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
-        node=node.path,
-        prop="reg",
-        areas=tuple(Area("memory", bank.base, bank.size) for bank in memory),
-    )
-
-
-def _no_room(fdt: Fdt, machine: _Machine, what: str, size: int) -> Finding:
-    node = next((n for n in fdt.root.children if n.string("device_type") == "memory"), fdt.root)
-    total = sum(bank.size for bank in machine.banks)
-    return Finding(
-        "E-MEMORY-TOO-SMALL",
-        f"total RAM is {size_text(total)} ({total:#x}): the kernel, and what the tree reserves,"
-        f" leave no {size_text(size)} ({size:#x}) in one piece for {what}",
-        cost="It cannot be loaded without destroying something.",
-        node=node.path,
-        prop="reg",
-    )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _command_line(fdt: Fdt, payload: Payload) -> list[tuple[str, str]]:
     """The options that Linux gets, and their values."""
     line = payload.cmdline
@@ -271,10 +214,10 @@ def _within_mem(
     """What mem= leaves to Linux of `banks`; all if that is none."""
     given = [mem_range(value, base) for name, value in options if name == "mem"]
     kept = tuple(
-        Range(max(bank.base, start), min(bank.end, start + size) - max(bank.base, start))
+        part
         for bank in banks
         for start, size in given
-        if bank.base < start + size and start < bank.end
+        for part in within([bank], start, start + size)
     )
     return kept or tuple(banks)
 
@@ -316,16 +259,8 @@ def _tree(payload: Payload, profile: Profile, kernel: Range, size: int) -> Piece
 def _static(fdt: Fdt) -> Iterator[Range]:
     """What the tree reserves at an address: a boot loader puts nothing there (U-Boot's lmb)."""
     yield from (Range(*entry) for entry in fdt.memory_reserve_entries())
-    cells = [
-        4 * int.from_bytes(fdt.root.props.get(f"#{what}-cells", b"\0\0\0\1")[:4], "big")
-        for what in ("address", "size")
-    ]
-    nodes: list[FdtNode] = getattr(fdt.root.find("/reserved-memory"), "children", [])
-    for node in nodes:
-        reg = node.props.get("reg", b"")
-        for at in range(0, len(reg) - sum(cells) + 1, sum(cells) or len(reg) + 1):
-            size_at = at + cells[0]
-            yield Range(read_cells(reg[at:size_at]), read_cells(reg[size_at : size_at + cells[1]]))
+    for node in reserved_nodes(fdt):
+        yield from Cells.of_root(fdt).read(node.props.get("reg", b""))
 
 
 def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | None:
@@ -336,11 +271,8 @@ def _free_place(machine: _Machine, size: int, taken: Sequence[Range]) -> int | N
     for banks in (machine.usable, machine.banks):
         bank = next((b for b in banks if b.base <= machine.base < b.end), banks[0])
         middle = bank.base + min(bank.size // 2, _DTB_OFFSET)
-        for start, stop in ((middle, bank.end), *((b.base, b.end) for b in banks)):
-            at = round_up(start, PAGE_SIZE)
-            while at + size <= stop:
-                hit = next((t for t in taken if t.base < at + size and at < t.end), None)
-                if hit is None:
-                    return at
-                at = round_up(hit.end, PAGE_SIZE)
+        holes = (Range(middle, bank.end - middle), *banks)
+        free = first_fit(holes, size, PAGE_SIZE, taken)
+        if free is not None:
+            return free
     return None

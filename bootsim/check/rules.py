@@ -75,7 +75,7 @@ def findings_of(boot: Examined) -> list[Finding]:
         found.append(
             Finding(
                 "E-BOOT-DIES",
-                f"the kernel dies after {boot.kernel.trace.stage}: {boot.died}",
+                boot.fate,
                 cause=f"See also {', '.join(dict.fromkeys(errors))}." if errors else "",
                 cost="There is no console yet"
                 + (", and Linux says nothing." if boot.silently else ": nobody sees the message."),

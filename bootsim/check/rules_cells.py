@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from bootsim.check.cells import PHYSICAL, Cells, meant, sound
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Finding, number, span
+from bootsim.check.findings import Finding, number
+from bootsim.check.nodes import memory_nodes, name_of
+from bootsim.check.spans import listed, span
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.machine.memory import Range
 
@@ -16,16 +18,13 @@ _NUMBERS = ("size", "alignment", "alloc-ranges")
 
 def cell_count(boot: Examined) -> Iterator[Finding]:
     """E-CELL-COUNT: numbers that are none with the root's counts of cells."""
-    tree = boot.kernel.fdt.tree
-    if tree is None:
-        return
-    for finding in misread(tree):
-        name = finding.node.rsplit("/", 1)[-1]
+    for finding in misread(boot.tree):
+        name = name_of(finding.node)
         words = f"failed to reserve memory for node '{name}'"
         if not finding.node.startswith("/reserved-memory/"):
             words = "Ignoring memory"
         yield replace(finding, log=boot.log(words))
-    cells = Cells.of_root(tree)
+    cells = boot.cells
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         if event.other in _NUMBERS and event.base + event.size > PHYSICAL:
@@ -42,8 +41,7 @@ def cell_count(boot: Examined) -> Iterator[Finding]:
 
 def misread_regs(boot: Examined) -> frozenset[str]:
     """The nodes whose reg E-CELL-COUNT is about."""
-    tree = boot.kernel.fdt.tree
-    return frozenset(finding.node for finding in misread(tree)) if tree is not None else frozenset()
+    return frozenset(finding.node for finding in misread(boot.tree))
 
 
 def misread_nodes(boot: Examined) -> frozenset[str]:
@@ -56,8 +54,8 @@ def misread_nodes(boot: Examined) -> frozenset[str]:
 def misread(fdt: Fdt) -> Iterator[Finding]:
     """E-CELL-COUNT for each reg of memory and of /reserved-memory that cannot be meant so."""
     cells = Cells.of_root(fdt)
-    for node in fdt.root.children:
-        if node.string("device_type") == "memory" and node.is_available() and _reg(node):
+    for node in memory_nodes(fdt):
+        if node.is_available() and _reg(node):
             short = len(_reg(node)) < cells.entry or len(_reg(node)) % (cells.entry or 1)
             yield from _misread(node, cells, short=bool(short))
     parent = fdt.root.find("/reserved-memory")
@@ -95,20 +93,20 @@ def _misread(node: FdtNode, cells: Cells, *, short: bool) -> Iterator[Finding]:
     elif beyond is not None:
         text += f"that is {_entry(beyond)}, and no 32-bit ARM has addresses past 2^40"
     else:
-        text += f"that is {', '.join(map(_entry, entries))}"
+        text += f"that is {listed(map(_entry, entries))}"
     remedy = "Write each number of reg with as many cells as the root says."
     if none:
         remedy = "Give the root #address-cells and #size-cells of 1 or 2."
     elif other is not None:
         how = f"with {other[0]}" if other[0] != cells else "with the upper cell last"
-        text += f". It was written {how}: {', '.join(map(_entry, other[1]))}"
+        text += f". It was written {how}: {listed(map(_entry, other[1]))}"
         remedy = f"reg = {cells.write(other[1])};"
     yield Finding("E-CELL-COUNT", text, remedy=remedy, node=node.path, prop="reg")
 
 
 def _entry(entry: Range) -> str:
     if entry.end <= PHYSICAL:
-        return span(*entry)
+        return span(entry)
     if not entry.base:
         return number(entry.size)
     return f"{number(entry.base)}, {number(entry.size)} long"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined, Refused, Tables
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.holes import cells_of, largest_cma, lowmem, most, nearest_cma
+from bootsim.check.findings import Area, Finding, named
+from bootsim.check.holes import largest_cma, most, nearest_cma
+from bootsim.check.rules_reserved import outside_words
+from bootsim.check.spans import span, span_or_none
 from bootsim.kernel.cma import cma_min_alignment
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import round_down, round_up
@@ -30,15 +32,16 @@ def failed(boot: Examined) -> Iterator[Finding]:
         yield _alignment(boot, refused)
     for refused in boot.refused("cma-straddles"):
         event = refused.event
-        yield _straddles(boot, Area("cma=", event.base, event.size), event.start, None)
+        yield _straddles(boot, Area.of("cma=", event), event.start, None)
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         if event.other == "cma=" and boot.kernel.cma_default_area is None:
             yield Finding(
                 "E-CMA-FAILED",
-                f"no CMA area: cma= asks for {span(event.base, event.size)}; Linux keeps 32 bits of"
+                f"no CMA area: cma= asks for {span(event)}; Linux keeps 32 bits of"
                 f" each number, and {size_text(event.size & _U32)} of the size",
                 cause="Physical addresses have 32 bits without LPAE.",
+                cost=_cost(boot),
                 remedy=_cmdline(boot, boot.dump, event.size),
             )
 
@@ -51,10 +54,11 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
             f"no default CMA area: all {boot.kernel.profile.config.max_cma_areas} that there can be"
             " are taken",
             cause="The pools of the tree come first (CONFIG_CMA_AREAS).",
+            cost=_cost(boot),
             remedy="Fewer reusable pools, or mark one of them linux,cma-default.",
             log=boot.log("cma: Not enough slots"),
         )
-    cause, holders = "", boot.holders(event.base, event.size, refused.number)
+    cause, holders = "", boot.holders(event, refused.number)
     if event.what == "cma-no-room":
         end = event.end or _U32
         ranges = [Range(event.base, end - event.base)]
@@ -62,15 +66,15 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
         among = f" from {event.base:#x} to {end:#x}" if event.base else f" below {end:#x}"
         why = (
             f"{size_text(event.size)} are asked for, and the largest free piece{among} is"
-            f" {span(*hole) if hole.size else 'none'}, in multiples of {size_text(event.align)}"
+            f" {span_or_none(hole)}, in multiples of {size_text(event.align)}"
         )
         cause = boot.takers(ranges, refused.number)
     else:
-        asked = span(event.base, event.size)
+        asked = span(event)
         ram = boot.end.memory[-1].end if boot.end.memory else 0
         if event.what == "cma-busy":
             cause = "With @BASE, just that memory must be free."
-            why = f"{asked} is taken: {', '.join(map(str, holders))}"
+            why = f"{asked} is taken: {named(holders)}"
         elif event.base + event.size > ram:
             why = f"{asked} passes the end of RAM, {ram:#x}"
         else:
@@ -79,11 +83,17 @@ def _failed(boot: Examined, refused: Refused) -> Finding:
         "E-CMA-FAILED",
         f"no CMA area: {why}",
         cause=cause,
-        cost=f"Drivers get no DMA memory in pieces larger than {size_text(event.align // 2)}.",
+        cost=_cost(boot),
         remedy=_cmdline(boot, refused.tables, event.size),
-        areas=(Area("cma=", event.base, event.size),),
+        areas=(Area.of("cma=", event),),
         log=boot.log("cma: "),
     )
+
+
+def _cost(boot: Examined) -> str:
+    """What it is to have no default area: alloc_pages() has no more than a buddy block."""
+    block = size_text(cma_min_alignment(boot.kernel))
+    return f"Drivers get no DMA memory in pieces larger than {block}, the largest buddy block."
 
 
 def _size_off(boot: Examined) -> Finding | None:
@@ -95,7 +105,7 @@ def _size_off(boot: Examined) -> Finding | None:
     rounded = round_up(size, align)
     return Finding(
         "E-CMA-ALIGNMENT",
-        f"cma= gives the CMA area {span(base, size)}: its size must be a multiple of"
+        f"cma= gives the CMA area {span(Range(base, size))}: its size must be a multiple of"
         f" {size_text(align)} ({align:#x})",
         cause=f"Linux rounds the size up to {size_text(rounded)}, which passes the end that"
         f" SIZE@BASE sets, {limit:#x}.",
@@ -109,13 +119,13 @@ def _size_off(boot: Examined) -> Finding | None:
 def _alignment(boot: Examined, refused: Refused) -> Finding:
     event, align = refused.event, cma_min_alignment(boot.kernel)
     node, size = boot.node(event.node) if event.node else None, round_up(event.size, align)
-    cells = cells_of(boot)
+    cells = boot.cells
     prop = ""
     if node is None:
         remedy = _cmdline(boot, refused.tables, size, event.base)
     elif "reg" in node.props:
         prop = "reg"
-        free = refused.tables.without(event.base, event.size)
+        free = refused.tables.releasing(event)
         place = nearest_cma(boot, free, event.base, size)
         remedy = (
             f"reg = {cells.write([Range(place, size)])}; which is free."
@@ -126,13 +136,13 @@ def _alignment(boot: Examined, refused: Refused) -> Finding:
         prop, remedy = "size", f"size = {cells.write_size(size)};"
     return Finding(
         "E-CMA-ALIGNMENT",
-        f"the CMA area {span(event.base, event.size)} must begin and end at multiples of"
+        f"the CMA area {span(event)} must begin and end at multiples of"
         f" {size_text(align)} ({align:#x})",
         cost="There is no such area." + (" Its memory goes back to Linux." if event.node else ""),
         remedy=remedy,
         node=event.node,
         prop=prop,
-        areas=(Area(event.node or "cma=", event.base, event.size),),
+        areas=(Area.of(event.node or "cma=", event),),
         log=boot.log("incorrect alignment", f"node {node.name} compatible matching fail")
         if node is not None
         else boot.log("must be aligned", "cma: Failed"),
@@ -141,11 +151,11 @@ def _alignment(boot: Examined, refused: Refused) -> Finding:
 
 def straddles(boot: Examined) -> Iterator[Finding]:
     """E-CMA-STRADDLES, W-CMA-HIGHMEM, I-CMA-HIGHMEM, E-POOL-NOT-RAM: areas not in lowmem."""
-    limit = boot.kernel.vars.arm_lowmem_limit
+    limit = boot.lowmem.end
     for area in boot.kernel.cma_areas:
         node = boot.node_of(area)
-        what = Area(node.path if node else "the default area", area.base, area.size)
-        outside = boot.outside(area.base, area.size)
+        what = Area.of(node.path if node else "the default CMA area", area)
+        outside = boot.outside(area)
         if outside:
             if node is None:  # of a node's E-POOL-NOT-RAM tells
                 yield _not_ram(boot, what, outside)
@@ -187,10 +197,9 @@ def _straddles(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> 
 
 
 def _not_ram(boot: Examined, what: Area, outside: int) -> Finding:
-    memory = ", ".join(span(r.base, r.size) for r in boot.end.memory)
     return Finding(
         "E-POOL-NOT-RAM",
-        f"{what}: {size_text(outside)} of it lie outside of RAM; RAM is {memory}",
+        outside_words(what, outside, boot.end.memory),
         cause="With @BASE, cma= reserves without asking whether there is memory.",
         cost="The area hands out pages that are not there.",
         remedy=_cmdline(boot, boot.dump, what.size),
@@ -206,13 +215,13 @@ def _prop(node: FdtNode | None) -> str:
 
 def _below(boot: Examined, what: Area, limit: int, node: FdtNode | None) -> str:
     """How to keep an area in lowmem, which ends at `limit`."""
-    low, tables = lowmem(boot), boot.dump.without(what.base, what.size)
+    low, tables = boot.lowmem, boot.dump.releasing(what)
     hole = largest_cma(boot, tables, [low])
     if node is None and hole.size >= what.size:
         return f"cma={what.size >> 20}M@{hole.base:#x}-{limit:#x} keeps it in lowmem."
     if node is None or not hole.size:
-        return f"Lowmem has no room for it: the largest piece is {span(*hole)}."
-    cells = cells_of(boot)
+        return f"Lowmem has no room for it: the largest piece is {span_or_none(hole)}."
+    cells = boot.cells
     ranges = f"alloc-ranges = {cells.write([low])};"
     size, less = what.size, ""
     if hole.size < size:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined, Refused
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding, named
+from bootsim.check.spans import span, span_or_none, spans
 from bootsim.kernel.memory import SECTION_SIZE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
@@ -27,10 +28,10 @@ def crash_kernel(boot: Examined) -> Iterator[Finding]:
 
 
 def _no_room(boot: Examined, refused: Refused) -> Finding:
-    event, limit = refused.event, boot.kernel.vars.arm_lowmem_limit
-    size = size_text(event.size)
-    hole = refused.tables.largest_hole(event.start, event.end, event.align, SECTION_SIZE)
-    free = refused.tables.largest_hole(0, limit, SECTION_SIZE, SECTION_SIZE)
+    event = refused.event
+    part, size = Range(event.start, event.end - event.start), size_text(event.size)
+    hole = refused.tables.largest_hole([part], event.align, SECTION_SIZE)
+    free = refused.tables.largest_hole([boot.lowmem], SECTION_SIZE, SECTION_SIZE)
     if event.base:
         text = _why(boot, refused)
         cause = "With @BASE, just that memory must be free."
@@ -38,22 +39,22 @@ def _no_room(boot: Examined, refused: Refused) -> Finding:
         text = (
             f"no room for {size} from {event.start:#x} to {event.end:#x}, aligned to"
             f" {size_text(event.align)}: the largest free piece is"
-            f" {span(*hole) if hole.size else 'none'}"
+            f" {span_or_none(hole)}"
         )
         cause = (
             "Without @BASE, Linux takes a piece of lowmem that begins at a multiple of 128 MiB;"
             " by then most of what Linux needs has been reserved. "
-        ) + boot.takers([Range(event.start, event.end - event.start)], refused.number)
+        ) + boot.takers([part], refused.number)
     most = min(event.size, free.size)
     place = f"crashkernel={most >> 20}M@{free.base:#x}"
     return Finding(
         "E-CRASHKERNEL",
         text,
         cause=cause.strip(),
-        remedy=f"At most {size_text(most)}: {place} is free."
+        remedy=f"At most {size_text(most)}: {place}, which is free."
         if most < event.size
-        else f"{place} is free.",
-        areas=(Area("largest free piece", *hole),) if hole.size else (),
+        else f"{place}, which is free.",
+        areas=(Area.of("largest free piece", hole),) if hole.size else (),
         log=boot.log("crashkernel reservation failed"),
     )
 
@@ -61,13 +62,13 @@ def _no_room(boot: Examined, refused: Refused) -> Finding:
 def _why(boot: Examined, refused: Refused) -> str:
     """Why crashkernel=SIZE@BASE has not that memory."""
     event = refused.event
-    asked = span(event.base, event.size)
+    asked = span(event)
     if event.base % event.align:
         return f"{asked} does not begin at a multiple of {size_text(event.align)}"
-    outside = boot.outside(event.base, event.size)
+    outside = boot.outside(event)
     if outside:
-        memory = ", ".join(span(r.base, r.size) for r in refused.tables.memory)
+        memory = spans(refused.tables.memory)
         return f"{asked}: {size_text(outside)} of it are no RAM; RAM is {memory}"
-    holders = boot.holders(event.base, event.size, refused.number)
-    holders += boot.nomap_in(event.base, event.size)
-    return f"{asked} is taken: {', '.join(map(str, holders))}"
+    holders = boot.holders(event, refused.number)
+    holders += boot.nomap_in(event)
+    return f"{asked} is taken: {named(holders)}"

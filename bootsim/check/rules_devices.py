@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from bootsim.check.cells import unit_address
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
+from bootsim.check.spans import shared, span
 from bootsim.devicetree.bus import Bus
 from bootsim.kernel.kernel import ReservedMem
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.machine.memory import Range
 
 # What the nodes of secure memory are called.
 _SECURE = re.compile(r"(?:optee|op-tee|tee|tz|trust|secure|secmon)(?![a-z])|(?:optee|trustzone)")
@@ -21,27 +23,28 @@ _VMAP = ("ramoops",)
 
 def mapped_ram(boot: Examined) -> Iterator[Finding]:
     """W-RAM-IOREMAP: memory of devices that Linux has mapped as its own."""
-    tree = boot.kernel.fdt.tree
-    if tree is None or "paging_init" not in boot.tables:
+    if "paging_init" not in boot.tables:
         return
     users: dict[str, str] = {}
-    for region, user in _users(boot, tree):
+    for region, user in _users(boot):
         if region.node.path not in users and _is_plain(region) and _is_mapped(boot, region.base):
             users[region.node.path] = user
             yield Finding(
                 "W-RAM-IOREMAP",
-                f"{span(region.base, region.size)} is for {user}, and Linux maps it as RAM: it has"
-                " no no-map",
+                f"{span(region)} is for {user}, and Linux maps it as RAM: it has no no-map",
                 remedy="Add no-map; to the node.",
                 node=region.node.path,
                 related=(user,),
-                areas=(Area(region.node.path, region.base, region.size),),
+                areas=(Area.of(region.node.path, region),),
             )
     in_ram: dict[str, list[Area]] = {}
-    for place in _registers(tree):
+    for device, place in _registers(boot.tree):
         if _is_mapped(boot, place.base):
-            around = next((r for r in boot.kernel.fdt.reserved_mem if _holds(r, place.base)), None)
-            in_ram.setdefault(around.node.path if around is not None else "", []).append(place)
+            first = Range(place.base, 1)
+            around = next((r for r in boot.kernel.fdt.reserved_mem if shared(r, first)), None)
+            in_ram.setdefault(around.node.path if around is not None else "", []).append(
+                Area.of(device.path, place)
+            )
     for node, places in in_ram.items():
         if node not in users:
             yield _registers_in_ram(node, places)
@@ -53,10 +56,10 @@ def _registers_in_ram(region: str, places: list[Area]) -> Finding:
     more = f" and {len(others)} more are" if others else " is"
     return Finding(
         "W-RAM-IOREMAP",
-        f"{span(places[0].base, places[0].size)} of {first}{more} where Linux has mapped RAM",
+        f"{span(places[0])} of {first}{more} where Linux has mapped RAM",
         remedy=f"Add no-map; to {region}."
         if region
-        else "Give it a node with no-map in /reserved-memory, if it is RAM; else mend reg of the"
+        else "Give it a node with no-map in /reserved-memory, if it is RAM; else correct reg of the"
         " memory node, or of the device.",
         node=first,
         prop="reg",
@@ -67,15 +70,8 @@ def _registers_in_ram(region: str, places: list[Area]) -> Finding:
 
 def _is_plain(region: ReservedMem) -> bool:
     """Whether a region is no more than reserved: a driver that is its own knows how to map it."""
-    return (
-        not region.nomap
-        and bool(region.size)
-        and not {
-            "reusable",
-            "compatible",
-        }
-        & region.node.props.keys()
-    )
+    own = {"reusable", "compatible"} & region.node.props.keys()
+    return bool(region.size) and not region.nomap and not own
 
 
 def _is_mapped(boot: Examined, base: int) -> bool:
@@ -85,12 +81,9 @@ def _is_mapped(boot: Examined, base: int) -> bool:
     return index >= 0 and not memblock.memory[index].flags & MemblockFlags.NOMAP
 
 
-def _holds(region: ReservedMem, base: int) -> bool:
-    return region.base <= base < region.base + region.size
-
-
-def _users(boot: Examined, tree: Fdt) -> Iterator[tuple[ReservedMem, str]]:
+def _users(boot: Examined) -> Iterator[tuple[ReservedMem, str]]:
     """(region, user) for regions that memory-region refers to, or whose name is a TEE's."""
+    tree = boot.tree
     if b"reserved-memory" not in tree.blob:
         return
     tee = tree.root.find("/firmware/optee")
@@ -125,25 +118,28 @@ def _is_usable(node: FdtNode) -> bool:
     return True
 
 
-def _registers(tree: Fdt) -> Iterator[Area]:
+def _registers(tree: Fdt) -> Iterator[tuple[FdtNode, Range]]:
     """The registers, physical, of each device that a driver may take, in tree order.
 
     Without those whose number is not the one in their name: what they mean by it is their own.
     """
-    buses: dict[str, Bus] = {}
+    # Of the nodes above, by depth; None where what is below has no physical address.
+    buses: list[Bus | None] = [Bus.of(tree.root.props, None)]
     for node in tree.root.walk():
-        parent = node.parent
-        if parent is None:
-            buses[node.path] = Bus.of(node.props, None)
+        if node.parent is None:
             continue
-        above = buses.get(parent.path)
-        top = node.name.split("@", 1)[0] if parent.parent is None else ""
+        del buses[node.depth :]
+        above = buses[-1]
+        buses.append(None)
+        top = node.name.split("@", 1)[0] if node.depth == 1 else ""
         if above is None or not node.is_available() or top == "reserved-memory":
             continue
-        if node.children:
-            buses[node.path] = Bus.of(node.props, above)
+        if "ranges" in node.props:
+            buses[-1] = Bus.of(node.props, above)
         kinds, reg = node.strings("compatible"), node.props.get("reg", b"")
-        if not kinds or set(kinds) & set(_VMAP) or node.string("device_type") == "memory":
+        if not reg or not kinds or set(kinds) & set(_VMAP):
+            continue
+        if node.string("device_type") == "memory":
             continue
         if unit_address(node) in (None, int.from_bytes(reg[: 4 * above.address_cells], "big")):
-            yield from (Area(node.path, *place) for place in above.registers(reg) if place.size)
+            yield from ((node, place) for place in above.registers(reg) if place.size)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
 from bootsim.check.rules_memory import mem_parameter_node, mib_from_start
+from bootsim.check.spans import has, span, spans
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PMD_SIZE, round_up
@@ -21,8 +22,8 @@ def kernel_place(boot: Examined) -> Iterator[Finding]:
     kernel = Area("kernel", boot.kernel.pa_symbol("_text"), boot.kernel.profile.image_size)
     unmapped = boot.died.startswith("prepare_page_table")
     if unmapped and memory and memory[0].flags & MemblockFlags.NOMAP:
-        yield _nomap_start(boot, Area("memory", memory[0].base, memory[0].size))
-    elif unmapped or not any(r.base <= kernel.base and kernel.end <= r.end for r in memory):
+        yield _nomap_start(boot, Area.of("memory", memory[0]))
+    elif unmapped or not has(memory, kernel):
         yield _kernel_outside(boot, kernel, memory)
 
 
@@ -41,13 +42,13 @@ def kernel_edge(boot: Examined) -> Iterator[Finding]:
             remedy=_remedy(boot, event.base + event.size, cut),
             node=cut.what if cut else mem_parameter_node(boot) if by_mem else boot.memory_node(),
             prop="bootargs" if by_mem else "reg",
-            areas=(Area("kernel", event.base, event.size), *([cut] if cut is not None else [])),
+            areas=(Area.of("kernel", event), *([cut] if cut is not None else [])),
         )
 
 
 def _kernel_outside(boot: Examined, kernel: Area, memory: tuple[Region, ...]) -> Finding:
-    now = ", ".join(span(r.base, r.size) for r in memory)
-    text = f"the kernel {span(kernel.base, kernel.size)} is not in memory, which is {now}"
+    now = spans(memory)
+    text = f"the kernel {span(kernel)} is not in memory, which is {now}"
     first = memory[0] if memory else None
     cut = next((a for a in boot.nomap if first is not None and a.base == first.end), None)
     if first is None:
@@ -55,14 +56,14 @@ def _kernel_outside(boot: Examined, kernel: Area, memory: tuple[Region, ...]) ->
     elif first.end > kernel.base >= first.base:
         behind = f", where {cut} begins" if cut is not None else ""
         text = (
-            f"the first region of memory, {span(first.base, first.size)}{behind}, ends before"
-            f" the kernel {span(kernel.base, kernel.size)}, or in the last 2 MiB of it"
+            f"the first region of memory, {span(first)}{behind}, ends before"
+            f" the kernel {span(kernel)}, or in the last 2 MiB of it"
         )
     by_mem = boot.kernel.usermem and cut is None
     node = cut.what if cut is not None else boot.memory_node()
     return Finding(
         "E-KERNEL-OUTSIDE",
-        f"{text}. It dies after {boot.kernel.trace.stage}: {boot.died}",
+        f"{text}. {boot.fate}",
         remedy=_remedy(boot, kernel.end, cut),
         node=mem_parameter_node(boot) if by_mem else node,
         prop="bootargs" if by_mem else "reg",
@@ -79,8 +80,8 @@ def _remedy(boot: Examined, end: int, cut: Area | None) -> str:
         least = round_up(2 * mib_from_start(boot, end), 16)
         return f"Leave mem= out, or have it hold the kernel: mem={least}M or more."
     if not boot.end.memory:
-        return "Mend the memory node: linux,usable-memory, if it is there, is taken before reg."
-    return "Mend reg of the memory node."
+        return "Correct the memory node: linux,usable-memory, if it is there, is taken before reg."
+    return "Correct reg of the memory node."
 
 
 def _nomap_start(boot: Examined, first: Area) -> Finding:
@@ -88,7 +89,7 @@ def _nomap_start(boot: Examined, first: Area) -> Finding:
     owner = inside[0] if inside else None
     return Finding(
         "E-NOMAP-START",
-        f"RAM begins with no-map: {owner or span(first.base, first.size)}; Linux unmaps itself",
+        f"RAM begins with no-map: {owner or span(first)}; Linux unmaps itself",
         cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
         " takes the kernel to be, and clears all behind it."
         + ("" if owner else " The head of a first bank off a multiple of 2 MiB is made no-map."),

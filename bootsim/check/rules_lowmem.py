@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootsim.check.examine import Examined, Tables
-from bootsim.check.findings import Area, Finding, span
-from bootsim.kernel.memblock_features import MemblockFlags
+from bootsim.check.findings import Area, Finding, named
+from bootsim.check.spans import shared, span, spans, total, within, without
 from bootsim.kernel.memory import PMD_SIZE
 from bootsim.kernel.mmu import lowmem_end_max, vmalloc_parameter
 from bootsim.kernel.variants import VMSPLIT
@@ -25,15 +25,13 @@ def lowmem(boot: Examined) -> Iterator[Finding]:
     removed = list(_removed(boot))
     if not removed:
         return
-    nomap = [
-        area for area in boot.nomap if any(r.base < area.end and area.base < r.end for r in removed)
-    ]
-    limit, kept = lowmem_end_max(boot.kernel), sum(r.size for r in removed)
-    lost = _without(removed, nomap)
-    kept -= sum(r.size for r in lost)
-    above = _within(lost, limit, 1 << 32)
-    below = _within(lost, 0, limit)
-    beside = sum(r.size for r in below)
+    nomap = [area for area in boot.nomap if any(shared(area, piece) for piece in removed)]
+    limit, kept = lowmem_end_max(boot.kernel), total(removed)
+    lost = _joined(without(sorted(removed), nomap))
+    kept -= total(lost)
+    above = list(within(lost, limit, 1 << 32))
+    below = list(within(lost, 0, limit))
+    beside = total(below)
     if beside >= PMD_SIZE:
         yield _unaligned(boot, below, min(r.base for r in removed))
     if above:
@@ -42,33 +40,23 @@ def lowmem(boot: Examined) -> Iterator[Finding]:
         yield _nomap_top(boot, removed, nomap, beside)
 
 
-def _within(pieces: list[Range], start: int, end: int) -> list[Range]:
-    cut = [(max(r.base, start), min(r.end, end)) for r in pieces]
-    return [Range(low, high - low) for low, high in cut if low < high]
-
-
 def _unaligned(boot: Examined, lost: list[Range], start: int) -> Finding:
     """RAM that goes although lowmem would hold it."""
-    size = sum(r.size for r in lost)
-    mapped = [
-        Range(r.base, r.size)
-        for r in boot.tables["setup_machine_fdt"].memory
-        if not r.flags & MemblockFlags.NOMAP
-    ]
-    mapped = _without(mapped, boot.nomap)
+    size = total(lost)
+    mapped = _joined(without(boot.tables["setup_machine_fdt"].mapped, boot.nomap))
     edges = sorted({edge for r in mapped for edge in (r.base, r.end) if edge % PMD_SIZE})
     edge = next((e for e in edges if start <= e < start + PMD_SIZE), start)
     hole = next((a for a in boot.nomap if edge in (a.base, a.end)), None)
     bank = boot.memory_node(edge if any(r.base == edge for r in mapped) else edge - 1)
     return Finding(
         "E-RAM-UNALIGNED",
-        f"{size_text(size)} of RAM are lost: {', '.join(span(*r) for r in lost)}; {hole or bank}"
+        f"{size_text(size)} of RAM are lost: {spans(lost)}; {hole or bank}"
         f" has an edge at {edge:#010x}, off a multiple of 2 MiB, and Linux removes all from"
         f" {start:#010x} on",
-        cost=f"{size_text(size)}, and whatever was loaded there, as an initrd.",
+        cost=f"{size_text(size)}, and whatever was loaded there, such as an initrd.",
         node=hole.what if hole is not None else bank,
         prop="reg",
-        areas=tuple(Area("lost", *r) for r in lost),
+        areas=tuple(Area.of("lost", r) for r in lost),
         log=boot.log(*_WORDS),
     )
 
@@ -84,27 +72,13 @@ def _removed(boot: Examined) -> Iterator[Range]:
             and isinstance(event, MemblockRange)
             and (event.function, event.caller) == ("memblock_remove", "adjust_lowmem_bounds")
         ):
-            for region in before.memory:
-                start = max(region.base, event.base)
-                end = min(region.end, event.base + event.size)
-                if start < end:
-                    yield Range(start, end - start)
+            yield from within(before.memory, event.base, event.base + event.size)
 
 
-def _without(pieces: list[Range], areas: list[Area]) -> list[Range]:
-    """What of `pieces` is in none of `areas`, neighbours joined."""
-    left: list[Range] = []
-    for piece in sorted(pieces):
-        at = piece.base
-        for area in areas:
-            if at < area.end and area.base < piece.end:
-                if at < area.base:
-                    left.append(Range(at, area.base - at))
-                at = max(at, area.end)
-        if at < piece.end:
-            left.append(Range(at, piece.end - at))
+def _joined(pieces: Iterable[Range]) -> list[Range]:
+    """`pieces`, which are in order, with neighbours made one."""
     joined: list[Range] = []
-    for piece in left:
+    for piece in pieces:
         if joined and joined[-1].end == piece.base:
             piece = Range(joined[-1].base, joined.pop().size + piece.size)
         joined.append(piece)
@@ -114,12 +88,12 @@ def _without(pieces: list[Range], areas: list[Area]) -> list[Range]:
 def _nomap_top(boot: Examined, removed: list[Range], nomap: list[Area], beside: int) -> Finding:
     start = min(r.base for r in removed)
     size = max(r.end for r in removed) - start
-    names = ", ".join(map(str, nomap))
+    names = named(nomap)
     nodes = list(dict.fromkeys(area.what for area in nomap))
     return Finding(
         "W-NOMAP-TOP",
         f"{names} {'is' if len(nomap) == 1 else 'are'} the top of RAM: Linux ignores"
-        f" {span(start, size)} and speaks of HIGHMEM, but "
+        f" {span(Range(start, size))} and speaks of HIGHMEM, but "
         + (f"only {size_text(beside)} of it are not no-map" if beside else "nothing is lost to it"),
         cost=f"{size_text(beside)} of RAM, rounded to 2 MiB, beside what is no-map."
         if beside
@@ -138,25 +112,25 @@ def _nomap_top(boot: Examined, removed: list[Range], nomap: list[Area], beside: 
 def _above(boot: Examined, lost: list[Range], nomap: int) -> Finding:
     kernel = boot.kernel
     layout = kernel.profile.layout
-    size = sum(r.size for r in lost)
+    size = total(lost)
     kept = f" ({size_text(nomap)} more are no-map anyway)" if nomap else ""
     return Finding(
         "E-RAM-ABOVE-LOWMEM",
-        f"{size_text(size)} of RAM are lost{kept}: {', '.join(span(*r) for r in lost)}"
+        f"{size_text(size)} of RAM are lost{kept}: {spans(lost)}"
         f" {'is' if len(lost) == 1 else 'are'} above the end of lowmem,"
         f" {lowmem_end_max(kernel):#010x}",
         cause="The kernel has no HIGHMEM: it uses what its linear map holds, from PAGE_OFFSET"
         f" {layout.page_offset:#010x} up to the vmalloc area of {size_text(kernel.vmalloc_size)}:"
         f" {size_text(lowmem_end_max(kernel) - kernel.phys_offset)} from {kernel.phys_offset:#010x}"
         " on.",
-        cost=f"{size_text(size)}, and whatever was loaded there, as an initrd.",
+        cost=f"{size_text(size)}, and whatever was loaded there, such as an initrd.",
         remedy=", or ".join(
             ["A kernel with HIGHMEM", *more_lowmem(boot, lost[-1].end - lowmem_end_max(kernel))]
         )
         + ".",
         node=boot.memory_node(lost[-1].base),
         prop="reg",
-        areas=tuple(Area("lost", *r) for r in lost),
+        areas=tuple(Area.of("lost", r) for r in lost),
         log=boot.log(*_WORDS, "vmalloc area"),
     )
 

@@ -7,14 +7,15 @@ from itertools import combinations
 
 from bootsim.check.cells import PHYSICAL
 from bootsim.check.examine import MAPPING, Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import ZIMAGE
 from bootsim.check.rules_cells import misread_regs
+from bootsim.check.spans import shared, span, total
 from bootsim.kernel.fdt import reg_entries
-from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memory import PMD_SIZE
+from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
-from bootsim.trace import MemblockRange, Stage
+from bootsim.trace import MemblockRange, Refusal, Stage
 
 
 def ignored(boot: Examined) -> Iterator[Finding]:
@@ -24,88 +25,81 @@ def ignored(boot: Examined) -> Iterator[Finding]:
         if event.node and event.base + event.size > PHYSICAL:
             continue  # E-CELL-COUNT
         whose = "the tree's memory" if event.node else "what mem= gives"
-        small = event.size < 1 << 20
+        cause, remedy = _why_ignored(boot, event)
         yield Finding(
             "W-MEMORY-IGNORED",
-            f"Linux leaves out {span(event.base, event.size)} of {whose}",
-            cause=_why_ignored(boot, event.base, event.size),
-            cost="It is not used." if not small else "Next to nothing.",
-            remedy="Mend mem=: without @BASE it begins where RAM does for the kernel."
-            if not event.node
-            else "Mend reg, or use a kernel with LPAE for what is above 4 GiB."
-            if event.base + event.size > 1 << 32
-            else _put_below(boot, event.base)
-            if event.base < boot.kernel.phys_offset
-            else "Mend reg: sizes are in bytes, in as many cells as the root says.",
+            f"Linux leaves out {span(event)} of {whose}",
+            cause=cause,
+            cost="It is not used." if event.size >= 1 << 20 else "Next to nothing.",
+            remedy=remedy,
             node=event.node,
             prop="reg" if event.node else "",
-            areas=(Area("memory left out", event.base, event.size),),
+            areas=(Area.of("memory left out", event),),
             log=boot.log("Ignoring memory", "Truncating memory"),
         )
 
 
-def _why_ignored(boot: Examined, base: int, size: int) -> str:
-    if base + size > 1 << 32:
-        return "A kernel without LPAE has physical addresses of 32 bits."
-    if base < boot.kernel.phys_offset:
-        return f"The kernel takes RAM to begin where it is put itself: {boot.kernel.phys_offset:#x}"
-    return "Only whole pages of 4 KiB count."
+def _why_ignored(boot: Examined, event: Refusal) -> tuple[str, str]:
+    """Why memory is left out, and what to do."""
+    start = boot.kernel.phys_offset
+    if event.base + event.size > 1 << 32:
+        cause = "A kernel without LPAE has physical addresses of 32 bits."
+        remedy = "Correct reg, or use a kernel with LPAE for what is above 4 GiB."
+    elif event.base < start:
+        cause = f"The kernel takes RAM to begin where it is put itself: {start:#x}"
+        remedy = "Have the kernel put below it, or leave it out of reg."
+        if event.base >= start - PMD_SIZE:
+            remedy = "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
+        elif boot.loading.piece(ZIMAGE) is not None:
+            remedy = (
+                "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the"
+                " multiple of 128 MiB below itself."
+            )
+    else:
+        cause = "Only whole pages of 4 KiB count."
+        remedy = "Correct reg: sizes are in bytes, in as many cells as the root says."
+    if not event.node:
+        remedy = "Correct mem=: without @BASE it begins where RAM does for the kernel."
+    return cause, remedy
 
 
-def _put_below(boot: Examined, base: int) -> str:
-    if base >= boot.kernel.phys_offset - PMD_SIZE:
-        return "Align the bank in reg to 2 MiB (0x200000), as the kernel aligns itself."
-    if boot.loading.piece(ZIMAGE) is not None:
-        return (
-            "Load the zImage into the first 128 MiB of RAM: it takes RAM to begin at the multiple"
-            " of 128 MiB below itself."
-        )
-    return "Have the kernel put below it, or leave it out of reg."
-
-
-_ROOM = 16 << 20  # bytes, with which a no-map region in the midst of RAM is no trouble
+# Bytes that do: early page tables take 1.5 MiB at most, and the rest is for what this check may not
+# have been told of, such as an initrd.
+_ROOM = 16 << 20
 
 
 def unaligned_bank(boot: Examined) -> Iterator[Finding]:
-    """W-BANK-UNALIGNED: a bank that keeps early page tables to what is below it."""
+    """W-BANK-UNALIGNED: an edge of mapped memory that keeps early allocations to what is below it
+    (adjust_lowmem_bounds), where that is neither half of what lowmem has nor enough for all."""
     tables = boot.tables.get(MAPPING)
     if tables is None:
         return
-    start = tables.current_limit
-    lowmem_limit = boot.kernel.vars.arm_lowmem_limit
-    if lowmem_limit - start < PMD_SIZE:
+    start, limit = tables.current_limit, boot.lowmem.end
+    edges, mapped = range(start, start + PMD_SIZE), tables.mapped
+    begins = next((r for r in mapped if r.base % PMD_SIZE and r.base in edges), None)
+    culprit = begins or next((r for r in mapped if r.end % PMD_SIZE and r.end in edges), None)
+    if limit - start < PMD_SIZE or culprit is None:
         return
-    mapped = [r for r in tables.memory if not r.flags & MemblockFlags.NOMAP]
-    culprit = next(
-        (r for r in mapped if r.base % PMD_SIZE and r.base - start < PMD_SIZE and r.base >= start),
-        None,
-    ) or next((r for r in mapped if r.end % PMD_SIZE and 0 <= r.end - start < PMD_SIZE), None)
-    if culprit is None:
+    room, whole = total(tables.free(0, start)), total(tables.free(0, limit))
+    if boot.died is None and room >= min(whole // 2, _ROOM):
         return
-    room = sum(hole.size for hole in tables.free(0, start))
-    total = sum(hole.size for hole in tables.free(0, lowmem_limit))
-    begins = culprit.base % PMD_SIZE and culprit.base >= start
-    edge = culprit.base - 1 if begins else culprit.end
-    cut = next(iter(boot.nomap_in(edge, 1)), None)
-    enough = total // 2 if cut is None else min(total // 2, _ROOM)
-    starved = boot.died is not None and "early_alloc" in boot.died
-    if boot.died is not None and not starved:
+    if boot.died is not None and "early_alloc" not in boot.died:
         return  # of something else
-    if room >= enough and not starved:
-        return
-    what, odd = f"the bank {span(culprit.base, culprit.size)}", "begins" if begins else "ends"
+    edge = culprit.base - 1 if begins else culprit.end
+    cut = next(iter(boot.nomap_in(Range(edge, 1))), None)
+    what, odd = f"the bank {span(culprit)}", "begins" if begins else "ends"
     if cut is not None:
         what, odd = f"the no-map region {cut}", "ends" if begins else "begins"
     yield Finding(
         "W-BANK-UNALIGNED",
         f"{what} {odd} off a multiple of 2 MiB: until lowmem is mapped, only {size_text(room)}"
-        f" below {start:#010x} can be allocated, of {size_text(total)}",
+        f" below {start:#010x} can be allocated, of {size_text(whole)}",
         remedy="Align the region to 2 MiB (0x200000)."
         if cut is not None
-        else "Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
+        else "Align the banks in reg to 2 MiB (0x200000), or leave the odd part out.",
         node=boot.memory_node(culprit.base) if cut is None else cut.what,
         prop="reg",
-        areas=(cut or Area("bank", culprit.base, culprit.size), Area("early memory", 0, start)),
+        areas=(cut or Area.of("bank", culprit), Area("early memory", 0, start)),
     )
 
 
@@ -121,10 +115,7 @@ def mem_parameter_node(boot: Examined) -> str:
 
 def memory_nodes(boot: Examined) -> Iterator[Finding]:
     """W-MEMORY-NODE, W-MEMORY-OVERLAP: memory nodes that say something else than they seem to."""
-    tree = boot.kernel.fdt.tree
-    if tree is None:
-        return
-    for node in tree.root.children:
+    for node in boot.tree.root.children:
         if node.name.split("@")[0] != "memory" or "reg" not in node.props:
             continue
         kind = node.string("device_type")
@@ -144,8 +135,8 @@ def memory_nodes(boot: Examined) -> Iterator[Finding]:
             banks.append(Area(boot.memory_node(event.base), event.base, event.size))
     for one, other in combinations(banks, 2):
         low, high = sorted((one, other), key=lambda area: area.base)
-        both = min(low.end, high.end) - high.base
-        if both > 0 and high.what not in misread:
+        both = shared(low, high)
+        if both and high.what not in misread:
             yield Finding(
                 "W-MEMORY-OVERLAP",
                 f"two banks of RAM share {size_text(both)}: {low} and {high}",

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bootsim.check.cells import Cells
-from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
+from bootsim.check.examine import BLOB, IMAGE, Examined
+from bootsim.check.findings import Area, Finding, named
 from bootsim.check.loading import TREE
+from bootsim.check.nodes import is_pool, name_of, reserved_nodes
 from bootsim.check.rules_cells import misread_nodes
 from bootsim.check.rules_initrd import in_initrd
 from bootsim.check.rules_payload import safe_place
+from bootsim.check.spans import shared, span
+from bootsim.kernel.cma import EBUSY
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PMD_SIZE, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.numbers import size_text
 
-EBUSY = 16
-KERNEL = ("kernel image", "swapper_pg_dir")
+_KERNEL = {IMAGE, "swapper_pg_dir"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Definition:
 
     @property
     def nomap(self) -> bool:
+        """Whether Linux is to take it out of its map."""
         return self.node is not None and "no-map" in self.node.props
 
     @property
@@ -39,25 +41,19 @@ class Definition:
 
     @property
     def name(self) -> str:
+        """As Linux prints it."""
         return self.node.name if self.node is not None else MEMRESERVE
-
-
-def is_pool(node: FdtNode) -> bool:
-    """Whether a node is to become a CMA area."""
-    return node.is_compatible("shared-dma-pool") and "reusable" in node.props
 
 
 def definitions(boot: Examined) -> list[Definition]:
     """All that the tree sets aside at an address, as far as Linux reads it as it is meant."""
-    found = [Definition(Area(MEMRESERVE, use.base, use.size)) for use in boot.uses(MEMRESERVE)]
-    tree = boot.kernel.fdt.tree
-    parent = tree.root.find("/reserved-memory") if tree is not None else None
-    if tree is not None and parent is not None and not any(boot.refused("reserved-memory-format")):
+    found = [Definition(area) for area in boot.uses(MEMRESERVE)]
+    if not any(boot.refused("reserved-memory-format")):
         unread = misread_nodes(boot) | {r.event.node for r in boot.refused("property-length")}
-        for node in parent.children:
+        for node in reserved_nodes(boot.tree):
             if node.is_available() and node.path not in unread:
-                entries = Cells.of_root(tree).read(node.props.get("reg", b""))
-                found += [Definition(Area(node.path, *entry), node) for entry in entries]
+                entries = boot.cells.read(node.props.get("reg", b""))
+                found += [Definition(Area.of(node.path, entry), node) for entry in entries]
     return [definition for definition in found if definition.area.size]
 
 
@@ -68,25 +64,25 @@ def busy(boot: Examined) -> Iterator[Finding]:
         event = refused.event
         if event.errno != -EBUSY or event.node in unread or in_initrd(boot, event):
             continue
-        asked = Area(event.node, event.base, event.size)
-        holders = boot.holders(event.base, event.size, refused.number)
+        asked = Area.of(event.node, event)
+        holders = boot.holders(event, refused.number)
         owners = [holder.what for holder in holders]
-        shared = min(sum(_shared(asked, holder) for holder in holders), event.size)
+        both = min(sum(shared(asked, holder) for holder in holders), event.size)
         lies = "lies there and shares" if len(holders) == 1 else "lie there and share"
         code, remedy = "E-RESERVED-BUSY", "Move one of the two, or make one region of both."
-        if set(owners) & set(KERNEL):
+        if _KERNEL & set(owners):
             end = round_up(max(holder.end for holder in holders), PMD_SIZE)
             remedy = f"Move the region, to {end:#x} or above, or have the kernel put elsewhere."
-        elif "device tree" in owners:
-            code, tree = "E-DTB-IN-NOMAP", holders[owners.index("device tree")]
+        elif BLOB in owners:
+            code, tree = "E-DTB-IN-NOMAP", holders[owners.index(BLOB)]
             remedy = f"{safe_place(boot, TREE, tree.size)} In U-Boot: fdt_addr_r, fdt_high."
         elif owners == [MEMRESERVE]:
             remedy = "Leave that out of /memreserve/: the node alone keeps its memory from Linux."
-        name = event.node.rsplit("/", 1)[-1]
+        name = name_of(event.node)
         yield Finding(
             code,
-            f"the no-map region {span(event.base, event.size)} is refused (EBUSY):"
-            f" {', '.join(map(str, holders))} {lies} {size_text(shared)}",
+            f"the no-map region {span(event)} is refused (EBUSY):"
+            f" {named(holders)} {lies} {size_text(both)}",
             remedy=remedy,
             node=event.node,
             prop="reg",
@@ -111,10 +107,8 @@ def overlaps(boot: Examined) -> Iterator[Finding]:
             yield _overlap(boot, one, other)
     for area in boot.kernel.cma_areas:
         if boot.node_of(area) is None:
-            taken = [
-                d for d in found if d.nomap and _shared(d.area, Area("", area.base, area.size))
-            ]
-            yield from (_cma_over_nomap(Area("cma=", area.base, area.size), d) for d in taken)
+            taken = [d for d in found if d.nomap and shared(d.area, area)]
+            yield from (_cma_over_nomap(Area.of("cma=", area), d) for d in taken)
 
 
 def _pairs(found: Iterable[Definition]) -> Iterator[tuple[Definition, Definition]]:
@@ -139,14 +133,14 @@ def _told(boot: Examined, found: Iterable[Definition]) -> Iterator[tuple[Definit
 
 def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
     same = (one.area.base, one.area.size) == (other.area.base, other.area.size)
-    shared = size_text(_shared(one.area, other.area))
+    both = size_text(shared(one.area, other.area))
     first, second = (other, one) if one.node is None else (one, other)
     areas = (first.area, second.area)
     if second.node is None:
         if same and not first.pool:
             return Finding(
                 "I-RESERVED-DUPLICATE",
-                f"{span(one.area.base, one.area.size)} is in /memreserve/"
+                f"{span(one.area)} is in /memreserve/"
                 + (" too" if first.node is not None else " twice"),
                 node=_path(first),
                 prop="reg" if first.node is not None else "",
@@ -155,7 +149,7 @@ def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
         differ = "" if same else ", and differ"
         return Finding(
             "W-RESERVED-OVERLAP",
-            f"{first.area} and {second.area} share {shared}{differ}",
+            f"{first.area} and {second.area} share {both}{differ}",
             cause="The node is reusable: Linux uses its memory, whatever /memreserve/ says."
             if first.pool
             else "",
@@ -173,7 +167,7 @@ def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
         cause = "Linux compares only neighbours, by the first entry of reg: it says nothing here."
     return Finding(
         "E-RESERVED-OVERLAP",
-        f"{first.area} and {second.area} share {shared}",
+        f"{first.area} and {second.area} share {both}",
         cause=cause,
         node=_path(first),
         prop="reg",
@@ -195,7 +189,7 @@ def _words(one: Definition, other: Definition) -> str:
 def _cma_over_nomap(area: Area, other: Definition) -> Finding:
     return Finding(
         "E-RESERVED-OVERLAP",
-        f"{area} and the no-map region {other.area} share {size_text(_shared(area, other.area))}",
+        f"{area} and the no-map region {other.area} share {size_text(shared(area, other.area))}",
         cause="What is no-map is not reserved, and with @BASE Linux asks for no more than that.",
         cost="Linux uses the region's memory.",
         remedy="Another @BASE, or none.",
@@ -203,10 +197,6 @@ def _cma_over_nomap(area: Area, other: Definition) -> Finding:
         prop="reg",
         areas=(area, other.area),
     )
-
-
-def _shared(a: Area, b: Area) -> int:
-    return max(min(a.end, b.end) - max(a.base, b.base), 0)
 
 
 def _path(definition: Definition) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece, shared
+from bootsim.check.examine import BLOB, IMAGE, RAMDISK, Examined
+from bootsim.check.findings import Area, Finding
+from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece
 from bootsim.check.rules_cells import misread_nodes
+from bootsim.check.spans import Span, shared, span, spans
 from bootsim.kernel.memory import PAGE_SIZE, round_down, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
-from bootsim.trace import Use
 
 _ALIGN = 64 << 10  # an address that is easy to type
-IMAGE, BLOB = "kernel image", "device tree"  # as the model calls what it reserves
 
 
 def overwritten(boot: Examined) -> Iterator[Finding]:
@@ -25,13 +24,13 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
         if not piece.told or (piece.what == INITRD and _refused_initrd(boot)):
             continue
         if piece.what != INITRD and loading.is_outside(piece):
-            ram = ", ".join(span(*bank) for bank in loading.ram)
+            ram = spans(loading.ram)
             yield Finding(
                 "E-PAYLOAD-OVERLAP",
-                f"{piece.what} at {span(*piece.place)} does not fit into RAM, {ram}",
+                f"{piece.what} at {span(piece.place)} does not fit into RAM, {ram}",
                 cause="Where there is no RAM, nothing is kept.",
                 remedy=safe_place(boot, piece.what, piece.place.size),
-                areas=(Area(piece.what, *piece.place),),
+                areas=(Area.of(piece.what, piece.place),),
             )
             continue
         zimage = loading.piece(ZIMAGE)
@@ -43,10 +42,10 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
         both = shared(hit.place, piece.place)
         yield Finding(
             "E-PAYLOAD-OVERLAP",
-            f"{piece.what} {span(*piece.place)} is written over by {hit.what}"
-            f" {span(*hit.place)}: they share {size_text(both)}",
+            f"{piece.what} {span(piece.place)} is written over by {hit.what}"
+            f" {span(hit.place)}: they share {size_text(both)}",
             remedy=safe_place(boot, piece.what, piece.place.size),
-            areas=(Area(piece.what, *piece.place), Area(hit.what, *hit.place)),
+            areas=(Area.of(piece.what, piece.place), Area.of(hit.what, hit.place)),
         )
     for low, high in loading.clashes():
         if ZIMAGE not in (low.what, high.what) or not (low.told and high.told):
@@ -54,11 +53,11 @@ def overwritten(boot: Examined) -> Iterator[Finding]:
         other = low if high.what == ZIMAGE else high
         yield Finding(
             "E-PAYLOAD-OVERLAP",
-            f"{low.what} {span(*low.place)} and {high.what} {span(*high.place)} are loaded over"
+            f"{low.what} {span(low.place)} and {high.what} {span(high.place)} are loaded over"
             f" each other: they share {size_text(shared(low.place, high.place))}",
             cause="What the boot loader loads last is whole, the other is not.",
             remedy=safe_place(boot, other.what, other.place.size),
-            areas=(Area(low.what, *low.place), Area(high.what, *high.place)),
+            areas=(Area.of(low.what, low.place), Area.of(high.what, high.place)),
         )
 
 
@@ -97,26 +96,24 @@ def _margin(boot: Examined, piece: Piece, gap: Gap) -> Finding:
         "W-PAYLOAD-MARGIN" if tight else "I-PAYLOAD-MARGIN",
         f"{'only ' * tight}{size_text(gap.size)} lie between {low} and {high}: {then}",
         remedy=safe_place(boot, piece.what, piece.place.size) if tight else "None is needed.",
-        areas=(Area(piece.what, *piece.place),),
+        areas=(Area.of(piece.what, piece.place),),
     )
 
 
 def safe_place(boot: Examined, what: str, size: int) -> str:
     """Where `size` bytes of piece `what` would be safe, as memory is once all is reserved."""
-    lowmem, end = boot.kernel.vars.arm_lowmem_limit, boot.kernel.pa_symbol("_end")
+    lowmem, end = boot.lowmem.end, boot.kernel.pa_symbol("_end")
     holes = [*boot.dump.free(end, lowmem), *boot.dump.free(0, end)]  # rather above the kernel
     # Not all of it is reserved in the end: the tree means it to be all the same.
-    kept = [Range(r.event.base, r.event.size) for r in boot.refused("reserve")]
-    kept += [Range(r.base, r.size) for r in boot.kernel.fdt.static_regions]
-    kept.append(Range(0, PAGE_SIZE))  # no address of a tree
+    refused = [r.event for r in boot.refused("reserve")]
+    no_tree = Range(0, PAGE_SIZE)  # 0 tells Linux that there is none
+    kept: list[Span] = [*refused, *boot.kernel.fdt.static_regions, no_tree]
     first = boot.loading.first_safe(what, holes, size, PAGE_SIZE, kept=kept, apart=False)
     if first is None:
         return f"There is no hole of {size_text(size)} in lowmem: make {what} smaller."
     roomy = boot.loading.first_safe(what, holes, size, _ALIGN, kept=kept)
-    if roomy is None:
-        return f"Load it at {first:#010x}, the first address that is safe."
-    if roomy - first < _ALIGN:
-        return f"Load it at {roomy:#010x}, the first address that is safe."
+    if roomy is None or roomy - first < _ALIGN:
+        return f"Load it at {roomy or first:#010x}, the first address that is safe."
     return (
         f"Load it at {roomy:#010x}, the first address that is safe with room to grow; without,"
         f" {first:#010x}."
@@ -129,12 +126,12 @@ def in_reserved(boot: Examined) -> Iterator[Finding]:
     Linux refuses what overlaps only where it has reserved that before, and no-map regions. The rest
     it reserves twice, and says nothing.
     """
-    for name, what in ((IMAGE, "the kernel"), (BLOB, TREE), ("initrd", INITRD)):
+    for name, what in ((IMAGE, "the kernel"), (BLOB, TREE), (RAMDISK, INITRD)):
         area = boot.use(name)
         if area is None:
             continue
         for region in (*_regions(boot), *_later_tree(boot, name)):
-            both = shared(Range(area.base, area.size), Range(region.base, region.size))
+            both = shared(area, region)
             if not both or _is_for(region, area):
                 continue
             yield _in_region(boot, what, area, region, both)
@@ -145,22 +142,20 @@ def _regions(boot: Examined) -> Iterable[Area]:
     for static in boot.kernel.fdt.static_regions:
         if static.node.path in unread:
             continue  # it is not meant to be there
-        yield Area(static.node.path, static.base, static.size)
-    for event in boot.kernel.trace:
-        if isinstance(event, Use) and event.what == MEMRESERVE:
-            yield Area(MEMRESERVE, event.base, event.size)
+        yield Area.of(static.node.path, static)
+    yield from boot.uses(MEMRESERVE)
 
 
 def _later_tree(boot: Examined, name: str) -> Iterable[Area]:
     """The tree, where Linux reserves it after an initrd: up to 5.6."""
     area = boot.use(BLOB)
-    return [area] if name == "initrd" and area is not None else []
+    return [area] if name == RAMDISK and area is not None else []
 
 
 def _is_for(region: Area, area: Area) -> bool:
     """Whether `region` is reserved for just what lies there, as boot loaders do."""
     start, end = round_down(area.base, PAGE_SIZE), round_up(area.end, PAGE_SIZE)
-    if region.what == MEMRESERVE and area.what != "initrd":
+    if region.what == MEMRESERVE and area.what != RAMDISK:
         return region.base <= area.base and area.end <= region.end
     return (round_down(region.base, PAGE_SIZE), round_up(region.end, PAGE_SIZE)) == (start, end)
 
@@ -173,13 +168,10 @@ def _is_pool(boot: Examined, region: Area) -> bool:
 def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -> Finding:
     nomap = any((r.what, r.base) == (region.what, region.base) for r in boot.nomap)
     node = region.what if region.what.startswith("/") and region.what != MEMRESERVE else ""
-    text = f"{what} [{area.base:#010x}-{area.end - 1:#010x}] ({size_text(area.size)}) lies in"
-    text += f" {region}{', which is no-map' * nomap}: they share {size_text(both)}"
     code, cost = "E-PAYLOAD-RESERVED", ""
     cause = "Linux reserves both, and does not notice."
     if what == INITRD:
         code = "E-INITRD-OVERLAP"
-        text = text.replace(" lies in ", " overlaps ").replace(": they share ", ", by ")
         cost = "Linux gives the initrd's memory back when it has unpacked it, the region's with it."
         if region.what == BLOB:
             cost = "What the boot loader loads last is whole, the other is not."
@@ -189,15 +181,12 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
         code = "E-DTB-IN-NOMAP"
         cause = "Kernels before 5.10 take no-map memory out of their map, whatever lies there."
         cost = "Linux loses its tree, and faults when it unflattens it."
-    remedy = "Move the region."
-    if what != "the kernel":
-        remedy = safe_place(boot, what, area.size)
     return Finding(
         code,
-        text,
+        f"{what} {span(area)} overlaps {region} by {size_text(both)}{', which is no-map' * nomap}",
         cause=cause,
         cost=cost,
-        remedy=remedy,
+        remedy="Move the region." if area.what == IMAGE else safe_place(boot, what, area.size),
         node=node,
         prop="reg" if node else "",
         areas=(area, region),

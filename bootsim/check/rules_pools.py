@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from bootsim.check.examine import Examined, Refused, Tables
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.holes import ANYWHERE, cells_of, largest, lowmem, most, zones
+from bootsim.check.findings import Area, Finding
+from bootsim.check.holes import ANYWHERE, most, zones
+from bootsim.check.nodes import is_pool
 from bootsim.check.rules_cells import misread_nodes
-from bootsim.check.rules_overlap import is_pool
+from bootsim.check.spans import listed, shared, span, spans
 from bootsim.kernel.cma import cma_min_alignment
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PAGE_SIZE
@@ -31,11 +32,11 @@ def _no_room(boot: Examined, node: FdtNode, tried: list[Refused]) -> Finding:
     ranges = [Range(r.event.start, r.event.end - r.event.start) for r in tried]
     pool = is_pool(node)
     best = _largest(boot, node, tables, ranges, event.align)
-    where = "anywhere" if ranges == [ANYWHERE] else f"in {', '.join(map(_range, ranges))}"
+    where = "anywhere" if ranges == [ANYWHERE] else f"in {listed(map(_range, ranges))}"
     if best.size:
-        found = f"the largest free piece there is {span(*best)}"
-    elif not any(r.base < part.end and part.base < r.end for r in tables.memory for part in ranges):
-        found = f"that is no RAM; RAM is {', '.join(span(r.base, r.size) for r in tables.memory)}"
+        found = f"the largest free piece there is {span(best)}"
+    elif not any(shared(region, part) for region in tables.memory for part in ranges):
+        found = f"that is no RAM; RAM is {spans(tables.memory)}"
     else:
         found = f"no free piece there begins at a multiple of {size_text(event.align)}"
     causes = ["Regions without reg are placed when the kernel, the initrd and all with reg are."]
@@ -56,9 +57,9 @@ def _no_room(boot: Examined, node: FdtNode, tried: list[Refused]) -> Finding:
 
 def _ways(boot: Examined, node: FdtNode, refused: Refused, ranges: list[Range]) -> Iterator[str]:
     """Each change to a node that would find it a place."""
-    event, tables, cells = refused.event, refused.tables, cells_of(boot)
+    event, tables, cells = refused.event, refused.tables, boot.cells
     least = cma_min_alignment(boot.kernel) if is_pool(node) else PAGE_SIZE
-    best, low = _largest(boot, node, tables, ranges, event.align), lowmem(boot)
+    best, low = _largest(boot, node, tables, ranges, event.align), boot.lowmem
     if is_pool(node) and best.base >= low.end:
         fits = most(boot, tables, _largest(boot, node, tables, [low], event.align), least)
         if fits:
@@ -82,8 +83,8 @@ def _largest(
 ) -> Range:
     """The most that `node` could get in `ranges`; a pool is in one zone, in whole blocks."""
     if is_pool(node):
-        return largest(tables, zones(boot, ranges), align, cma_min_alignment(boot.kernel))
-    return largest(tables, ranges, align, PAGE_SIZE)
+        return tables.largest_hole(zones(boot, ranges), align, cma_min_alignment(boot.kernel))
+    return tables.largest_hole(ranges, align, PAGE_SIZE)
 
 
 def _range(part: Range) -> str:
@@ -101,10 +102,10 @@ def pools(boot: Examined) -> Iterator[Finding]:
         why, remedy = _why(boot, node)
         yield Finding(
             "W-POOL-REFUSED",
-            f"the pool {span(event.base, event.size)} is given back to Linux: {why}",
+            f"the pool {span(event)} is given back to Linux: {why}",
             remedy=remedy,
             node=event.node,
-            areas=(Area(event.node, event.base, event.size),),
+            areas=(Area.of(event.node, event),),
             log=boot.log(
                 *(f"node {node.name} compatible matching fail", f"bypass {node.name} node"),
                 *("without no-map are not yet", "unable to setup CMA"),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bootsim.check.cells import PHYSICAL, meant
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, number, span
-from bootsim.check.holes import cells_of
+from bootsim.check.findings import Area, Finding, number
+from bootsim.check.nodes import is_pool, is_used, name_of
 from bootsim.check.rules_cells import misread_nodes, misread_regs
+from bootsim.check.spans import Span, shared, span, spans
+from bootsim.kernel.memblock_features import ENOMEM
 from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 from bootsim.trace import MemblockFailure, Refusal
 
-ENOENT, ENOMEM = 2, 12
+_ENOENT = 2  # include/uapi/asm-generic/errno-base.h
 _U32 = 0xFFFFFFFF
 
 
@@ -27,11 +30,13 @@ def unreadable(boot: Examined) -> Iterator[Finding]:
     for refused in boot.refused("reserve"):
         event = refused.event
         if not event.size and event.node not in unread:
-            yield _nothing(boot, event)
+            yield _nothing(
+                boot, event.node, "" if event.errno == -_ENOENT else event.other or "reg"
+            )
     for region in boot.kernel.fdt.reserved_mem:
         value = region.node.props.get("size", b"\1")
         if "reg" not in region.node.props and not any(value):
-            yield _nothing(boot, Refusal("reserve", 0, 0, region.node.path, "size"))
+            yield _nothing(boot, region.node.path, "size")
     for refused in boot.refused("beyond-32-bits"):
         event = refused.event
         cells = event.base + event.size > PHYSICAL or (
@@ -43,7 +48,7 @@ def unreadable(boot: Examined) -> Iterator[Finding]:
 
 def _parent(boot: Examined, path: str) -> Finding:
     """A /reserved-memory that Linux passes over."""
-    node, cells = boot.node(path), cells_of(boot)
+    node, cells = boot.node(path), boot.cells
     props = node.props if node is not None else {}
     wanted = {"#address-cells": cells.address, "#size-cells": cells.size}
     other = [name for name, count in wanted.items() if props.get(name) != count.to_bytes(4, "big")]
@@ -66,7 +71,7 @@ def _parent(boot: Examined, path: str) -> Finding:
 
 def _length(boot: Examined, event: Refusal) -> Finding:
     """A property whose bytes do not make whole numbers."""
-    cells, remedy = cells_of(boot), "Write each number with as many cells as the root says."
+    cells, remedy = boot.cells, "Write each number with as many cells as the root says."
     expected = {"size": 4 * cells.size, "alignment": 4 * cells.address}.get(event.other)
     node = boot.node(event.node)
     other = (
@@ -82,13 +87,13 @@ def _length(boot: Examined, event: Refusal) -> Finding:
         remedy=remedy,
         node=event.node,
         prop=event.other,
-        log=boot.log(f"invalid {event.other} property in '{_name(event.node)}'"),
+        log=boot.log(f"invalid {event.other} property in '{name_of(event.node)}'"),
     )
 
 
-def _nothing(boot: Examined, event: Refusal) -> Finding:
-    """A node that asks for nothing."""
-    neither = event.errno == -ENOENT
+def _nothing(boot: Examined, path: str, prop: str) -> Finding:
+    """A node that asks for nothing in `prop`; or has neither reg nor size, where that is empty."""
+    neither, name = not prop, name_of(path)
     return Finding(
         "E-RESERVED-FORMAT",
         "the node has neither reg nor size: nothing is reserved"
@@ -100,35 +105,42 @@ def _nothing(boot: Examined, event: Refusal) -> Finding:
         remedy="Give it a reg, or a size for Linux to find it a place."
         if neither
         else "Give the size in bytes, in as many cells as the root says.",
-        node=event.node,
-        prop="" if neither else event.other or "reg",
-        log=boot.log(f"node '{_name(event.node)}'", f"node {_name(event.node)} compatible"),
+        node=path,
+        prop=prop,
+        log=boot.log(f"node '{name}'", f"node {name} compatible"),
     )
 
 
 def _beyond(event: Refusal) -> Finding:
-    """Numbers that a kernel without LPAE cuts off."""
-    base, size = event.base & _U32, event.size & _U32
-    what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
-    asked = span(event.base, event.size)
-    if event.other in ("size", "alignment"):
-        asked, taken = number(event.size), f"{size:#x}"
-    elif event.other == "alloc-ranges":
-        end = event.base + event.size & _U32
-        taken = f"{base:#x} to {end:#x}" if end else f"{base:#x} and up"
+    """Numbers that a kernel without LPAE cuts off (dt_mem_next_cell, phys_addr_t)."""
+    place = Range(event.base & _U32, event.size & _U32)
+    areas: tuple[Area, ...] = ()
+    if event.other == "alloc-ranges":
+        asked, end = span(event), place.end & _U32
+        taken = f"{place.base:#x} to {end:#x}" if end else f"{place.base:#x} and up"
+        cost = "Linux looks for room there, and not where the tree says."
+    elif event.other == "alignment":
+        asked, taken = number(event.size), f"{place.size:#x}"
+        cost = "The region is not aligned as the tree says."
+    elif event.other == "size":
+        asked, taken = number(event.size), f"{place.size:#x}"
+        cost = "Less is reserved than the tree says." if place.size else "Nothing is reserved."
     else:
-        taken = span(base, size) if size else "nothing"
+        asked, taken = span(event), span(place) if place.size else "nothing"
+        cost = "Nothing is reserved."
+        if place.size:
+            cost = "Other memory is reserved than the tree says, and somebody else may need it."
+            areas = (Area.of(event.node or event.other, place),)
+    what = f"{event.other or 'reg'} says" if event.node else f"{event.other} has"
     return Finding(
         "E-RESERVED-FORMAT",
         f"{what} {asked}: a kernel without LPAE keeps 32 bits of each number and takes {taken}",
         cause="Physical addresses have 32 bits without LPAE, and Linux does not look at the rest.",
-        cost="Other memory is reserved than the tree says, which Linux, or somebody else, needs."
-        if size
-        else "Nothing is reserved.",
+        cost=cost,
         remedy="Keep it below 4 GiB, or use a kernel with LPAE.",
         node=event.node,
         prop=event.other if event.node else "",
-        areas=(Area(event.node or event.other, base, size),) if size else (),
+        areas=areas,
     )
 
 
@@ -141,23 +153,28 @@ def not_memory(boot: Examined) -> Iterator[Finding]:
     for region in boot.kernel.fdt.reserved_mem:
         if not region.size or region.node.props.get("reg") is None or region.node.path in unread:
             continue
-        end = region.base + region.size
-        inside = sum(max(min(r.end, end) - max(r.base, region.base), 0) for r in scanned.memory)
-        pool = "reusable" in region.node.props
-        if region.size - inside < PAGE_SIZE:
+        outside = region.size - sum(shared(bank, region) for bank in scanned.memory)
+        if outside < PAGE_SIZE:
             continue
-        where = "all of it lies" if not inside else f"{size_text(region.size - inside)} of it lie"
-        code = "E-POOL-NOT-RAM" if pool else "W-RESERVED-NOT-RAM"
-        if region.nomap and not inside:
-            code = "I-RESERVED-NOT-RAM"  # SRAM, or what the boot loader keeps back
+        area = Area.of(region.node.path, region)
+        code = "W-RESERVED-NOT-RAM"
+        if is_pool(region.node):
+            code = "E-POOL-NOT-RAM"
+        elif outside == area.size and (region.nomap or not is_used(region.node)):
+            code = "I-RESERVED-NOT-RAM"  # SRAM, or what is RAM on other boards
         yield Finding(
             code,
-            f"{where} outside of RAM: {span(region.base, region.size)}; RAM is"
-            f" {', '.join(span(r.base, r.size) for r in scanned.memory)}",
+            outside_words(area, outside, scanned.memory),
             node=region.node.path,
             prop="reg",
-            areas=(Area(region.node.path, region.base, region.size),),
+            areas=(area,),
         )
+
+
+def outside_words(area: Area, outside: int, ram: Iterable[Span]) -> str:
+    """That `outside` bytes of `area` are not in `ram`."""
+    part = "" if outside == area.size else f": {size_text(outside)} of it"
+    return f"{area}{part} {'lie' if part else 'lies'} outside of RAM, which is {spans(ram)}"
 
 
 def tables_full(boot: Examined) -> Iterator[Finding]:
@@ -175,24 +192,17 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
         )
     full = [event for event in boot.kernel.trace if isinstance(event, MemblockFailure)]
     if full:
-        places = tuple(Area(event.function, event.base, event.size) for event in full)
+        places = tuple(Area.of(event.function, event) for event in full)
         limit = boot.kernel.profile.config.init_memblock_regions
         nodes = [r.event.node for r in boot.refused("reserve") if r.event.errno == -ENOMEM]
         yield Finding(
             "E-MEMBLOCK-FULL",
-            f"memblock has no room for {len(full)} more regions, the first at"
-            f" {span(full[0].base, full[0].size)}",
+            f"memblock has no room for {len(full)} more regions, the first at {span(full[0])}",
             cause=f"Its tables have {limit} entries and grow only once lowmem is mapped.",
-            cost=f"The kernel dies after {boot.kernel.trace.stage}: {boot.died}"
-            if boot.died is not None
-            else "",
+            cost=boot.fate,
             node=nodes[0] if nodes else "",
             related=tuple(nodes[1:]),
             areas=places[:8],
-            log=boot.log(*(f"failed to reserve memory for node '{_name(n)}'" for n in nodes))
+            log=boot.log(*(f"failed to reserve memory for node '{name_of(n)}'" for n in nodes))
             + boot.log("cma: Failed", "failed to allocate memory for node", "Kernel panic"),
         )
-
-
-def _name(path: str) -> str:
-    return path.rsplit("/", 1)[-1]

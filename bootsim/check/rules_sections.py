@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bootsim.check.examine import Examined
-from bootsim.check.findings import Area, Finding, span
-from bootsim.check.holes import cells_of
+from bootsim.check.findings import Area, Finding
+from bootsim.check.spans import span
 from bootsim.kernel.memory import PMD_SIZE, SECTION_SIZE, round_down, round_up
 from bootsim.machine.memory import Range
 from bootsim.trace import CreateMapping
@@ -20,19 +20,15 @@ def split_section(boot: Examined) -> Iterator[Finding]:
     behind = made[-1].phys
     base = max(event.phys + event.size for event in made[:-1] if event.phys < behind)
     hole = Area("the hole", base, behind - base)
-    owner = next(iter(boot.nomap_in(hole.base, hole.size)), None)
-    cells = cells_of(boot)
+    owner = next(iter(boot.nomap_in(hole)), None)
+    cells = boot.cells
     below, above = round_down(base, PMD_SIZE), round_up(behind, SECTION_SIZE)
     wider = " or ".join(
         cells.write([Range(start, end - start)]) for start, end in ((below, behind), (base, above))
     )
     yield Finding(
         "E-SECTION-SPLIT",
-        (
-            f"the no-map region {owner}"
-            if owner
-            else f"the hole between banks {span(hole.base, hole.size)}"
-        )
+        (f"the no-map region {owner}" if owner else f"the hole between banks {span(hole)}")
         + f" cuts the 2 MiB at {below:#x}, and the kernel dies when it maps what is behind,"
         f" {behind:#x}",
         remedy=f"reg = {wider};" if owner else "Align the banks in reg to 2 MiB (0x200000).",

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bootsim.check.examine import Examined, examine
-from bootsim.check.findings import Finding, span
+from bootsim.check.findings import Finding
 from bootsim.check.pages import PAGES
 from bootsim.check.payload import Loaded, Payload, load
 from bootsim.check.rules import findings_of
 from bootsim.check.rules_cells import misread
+from bootsim.check.spans import first_fit, spans
 from bootsim.fleet import Job
 from bootsim.inputs import TreeFile, read_tree_file, tree_error
 from bootsim.kernel.libfdt import Fdt
-from bootsim.kernel.memory import PAGE_SIZE, round_up
+from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.profile import Profile
 
 # Refusals of what wants free memory.
@@ -91,16 +92,8 @@ def booted(loaded: Loaded, payload: Payload) -> Examined | None:
 
 def _behind_kernel(boot: Examined, size: int) -> int | None:
     """The first place for `size` bytes behind the kernel that nothing has, or should have."""
-    refused = sorted((r.event.base, r.event.size) for r in boot.refused("reserve"))
-    limit = boot.kernel.vars.arm_lowmem_limit
-    for hole in boot.dump.holes(boot.kernel.pa_symbol("_end"), limit, PAGE_SIZE):
-        at = hole.base
-        for base, length in refused:
-            if base < at + size and at < base + length:
-                at = round_up(base + length, PAGE_SIZE)
-        if at + size <= hole.end:
-            return at
-    return None
+    holes = boot.dump.free(boot.kernel.pa_symbol("_end"), boot.lowmem.end)
+    return first_fit(holes, size, PAGE_SIZE, [r.event for r in boot.refused("reserve")])
 
 
 def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Finding]:
@@ -116,11 +109,10 @@ def _all_findings(dtb: bytes, loaded: Loaded, boot: Examined | None) -> list[Fin
 def _fate(boot: Examined, finding: Finding) -> list[Finding]:
     """`finding`, that the tree gives too little RAM to start in, with what comes of it."""
     if boot.died is None:  # by mem=
-        memory = ", ".join(span(r.base, r.size) for r in boot.tables["parse_early_param"].memory)
+        memory = spans(boot.tables["parse_early_param"].memory)
         text = f"{finding.text}. It is mem= that gives memory: {memory}"
         return [replace(finding, text=text, cost="None, if that is the machine's RAM.")]
-    stage = boot.kernel.trace.stage
-    text = f"{finding.text}. Started all the same, the kernel dies after {stage}: {boot.died}"
+    text = f"{finding.text}. {boot.fate}"
     said = boot.log("Ignoring memory", "cma: Failed", "Kernel panic")
     return [replace(finding, text=text, log=said)]
 

@@ -34,7 +34,7 @@ _BOOT_OPTIONS = (
     click.option(
         "--zimage",
         metavar="FILE[@ADDR]",
-        help="The kernel, for its sizes; with ADDR where it is loaded, for what it unpacks over.",
+        help="The kernel, to have its sizes; with ADDR also what it writes over when it unpacks.",
     ),
     click.option(
         "--kernel-size", type=NUMBER, metavar="N", help="Bytes from _text to _end, .bss included."
@@ -43,7 +43,9 @@ _BOOT_OPTIONS = (
         "--initrd", metavar="FILE|SIZE[@ADDR]", help="The initrd, and where it is loaded."
     ),
     click.option("--dtb-addr", type=NUMBER, metavar="ADDR", help="Where the tree is loaded."),
-    click.option("--phys-offset", type=NUMBER, help="Where the kernel takes RAM to begin."),
+    click.option(
+        "--phys-offset", type=NUMBER, metavar="ADDR", help="Where the kernel takes RAM to begin."
+    ),
     click.option("--append", metavar="ARGS", help="Kernel command line, in place of the tree's."),
     click.option(
         "--profile",
@@ -74,8 +76,10 @@ def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Exit with status 1 for findings of this severity or worse.",
 )
-@click.option("--baseline", type=FILE, help="Leave out the findings that this file knows.")
-@click.option("--write-baseline", type=FILE, help="Write all findings to a file for --baseline.")
+@click.option("--baseline", type=FILE, help="Leave out the findings that are in this file.")
+@click.option(
+    "--write-baseline", type=FILE, help="Write all findings to this file, for --baseline."
+)
 @click.option(
     "--format",
     "form",
@@ -93,12 +97,12 @@ def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def check(trees: tuple[Path, ...], **options: Any) -> None:
     """Find what goes wrong with memory on a board, from its device tree alone.
 
-    Boots the model on each TREE, a blob, its source, or a folder of either, and tells what Linux
-    refuses, loses, or dies of before it has a console: with node and line of the source, the
-    cause, and what to change.
+    Boots the model on each TREE (a blob, its source, or a folder of either) and tells what Linux
+    refuses, loses, or dies of before it has a console: at which node and line of the source, why,
+    and what to change. A tree whose RAM the boot loader fills in wants --ram BASE:SIZE.
 
-    Exit status: 0 clean, 1 findings of at least the severity of --fail-on, 2 bad input (as a tree
-    that cannot be read; the others are checked all the same), 130 interrupted.
+    Exit status: 0 clean, 1 findings of the severity of --fail-on or worse, 2 bad input (such as a
+    tree that cannot be read; the others are checked all the same), 130 interrupted.
 
     \b
     bootsim check board.dts

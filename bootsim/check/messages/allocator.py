@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import MEM, through
 from bootsim.check.messages.message import Known, Message
+from bootsim.check.spans import span
 from bootsim.numbers import size_text
 
-_FUNCTION = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*(?:\+0x[0-9a-f]*(?:/\S*)?)?$")
 _ZONES = {
     "DMA": "lowmem, which the kernel has mapped (DMA is but its name)",
     "Normal": "lowmem, which the kernel has mapped",
@@ -62,21 +62,21 @@ def _zone(match: re.Match[str], known: Known) -> str:
         if name == "HighMem":
             return "There is no highmem: all RAM is lowmem."
         return f"The zone {name} has no memory; that is no fault."
-    start, end = int(match[2], 16), int(match[3], 16)
-    text = f"The zone {name} is {span(start, end + 1 - start)}: {_ZONES[name]}."
+    place = through(match[2], match[3])
+    text = f"The zone {name} is {span(place)}: {_ZONES[name]}."
     cuts_off = name != "HighMem" and known.log.highmem is False
     return f"{text} This kernel has no HIGHMEM." if cuts_off else text
 
 
 def _node_range(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    return f"{span(start, end + 1 - start)} is RAM that Linux uses, or at least knows."
+    place = through(match[1], match[2])
+    return f"{span(place)} is RAM that Linux uses, or at least knows."
 
 
 def _node_setup(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
+    place = through(match[1], match[2])
     return (
-        f"All RAM lies in {span(start, end + 1 - start)}; holes in it are counted, too. The memory"
+        f"All RAM lies in {span(place)}; holes in it are counted, too. The memory"
         " map has a struct page for each 4 KiB of that."
     )
 
@@ -136,103 +136,6 @@ def _log_buf(match: re.Match[str], _known: Known) -> str:
     return f"The log has a larger buffer now, of {size_text(int(match[1]))} (log_buf_len=)."
 
 
-def _doubled(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[3], 16), int(match[4], 16)
-    return (
-        f"memblock's table of {match[1]} was full: it has room for {match[2]} regions now, in"
-        f" {span(start, end + 1 - start)}."
-    )
-
-
-def _not_doubled(match: re.Match[str], _known: Known) -> str:
-    return (
-        f"memblock's table of {match[1]} is full, with {match[2]} regions, and there is no memory"
-        " for a larger one."
-    )
-
-
-def _memblock(match: re.Match[str], _known: Known) -> str:
-    what, start, end, caller = match[1], int(match[2], 16), int(match[3], 16), match[4]
-    area = span(start, end + 1 - start)
-    verb = {
-        "memblock_reserve": f"reserves {area}",
-        "memblock_add": f"adds {area} as RAM",
-        "memblock_add_node": f"adds {area} as RAM",
-        "memblock_remove": f"takes {area} out of Linux's memory",
-        "memblock_mark_nomap": f"makes {area} no-map",
-    }.get(what, f"gives {area} back")
-    function = _FUNCTION.search(caller.strip())
-    return f"{function[1] if function else 'Linux'}() {verb}."
-
-
-def _memblock_alloc(match: re.Match[str], _known: Known) -> str:
-    function = _FUNCTION.search(match[2].strip())
-    who = f"{function[1]}()" if function else "Linux"
-    return f"{who} asks for {size_text(int(match[1]))}; the line behind says where it gets them."
-
-
-def _memblock_region(match: re.Match[str], _known: Known) -> str:
-    start, end, flags = int(match[2], 16), int(match[3], 16), int(match[4] or "0", 16)
-    text = f"{span(start, end + 1 - start)} is {'RAM' if match[1] == 'memory' else 'reserved'}"
-    return f"{text}, no-map." if flags & 4 else f"{text}."
-
-
-def _memblock_sizes(match: re.Match[str], _known: Known) -> str:
-    memory, reserved = int(match[1], 16), int(match[2], 16)
-    return f"Linux has {size_text(memory)} of RAM; {size_text(reserved)} are reserved so far."
-
-
-def _pattern(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    return f"memtest= has written {match[3]} to the free RAM {span(start, end - start)}."
-
-
-def _bad_memory(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[2], 16), int(match[3], 16)
-    return (
-        f"memtest= has written {match[1]} to {span(start, end - start)} and read something else:"
-        " Linux does not use it."
-    )
-
-
-_MEM = r"\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]"
-_SPAN = r"\[(?:mem )?0x([0-9a-f]+)-0x([0-9a-f]+)\]"
-
-MEMBLOCK_DEBUG = (
-    Message(
-        r" *(memblock_(?:reserve|add|add_node|remove|free|phys_free|mark_nomap|free_late)):? *"
-        rf"{_SPAN}(?: nid=-?\d+)?(?: flags[ =]\w+)? ?(.*)",
-        _memblock,
-        by_tree=False,
-    ),
-    Message(
-        r"memblock_(?:phys_|virt_)?alloc\w*: (\d+) bytes align=0x[0-9a-f]+ .*?(\S+)$",
-        _memblock_alloc,
-        by_tree=False,
-    ),
-    Message(
-        r"MEMBLOCK configuration:",
-        "memblock=debug shows memblock's tables: what is RAM, and what is reserved of it.",
-        by_tree=False,
-    ),
-    Message(
-        r" *(memory|reserved)\[0x[0-9a-f]+\]\s+\[0x([0-9a-f]+)-0x([0-9a-f]+)\], \S+ bytes"
-        r"(?: on node \d+)?(?: flags: 0x([0-9a-f]+))?",
-        _memblock_region,
-        by_tree=False,
-    ),
-    Message(
-        r" *memory size = 0x([0-9a-f]+) reserved size = 0x([0-9a-f]+)",
-        _memblock_sizes,
-        by_tree=False,
-    ),
-    Message(
-        r" *(memory|reserved)\.cnt +=",
-        "How many regions memblock's table has; they follow.",
-        by_tree=False,
-    ),
-)
-
 MESSAGES: tuple[Message, ...] = (
     Message(
         r"Memory: (\d+)K/(\d+)K available \((\d+)K kernel code, (\d+)K rwdata, (\d+)K rodata,"
@@ -243,7 +146,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         r"Zone ranges:", "The zones that Linux manages its pages in; they follow.", by_tree=False
     ),
-    Message(rf" *(DMA|Normal|HighMem|Movable) +(?:empty|{_MEM})", _zone),
+    Message(rf" *(DMA|Normal|HighMem|Movable) +(?:empty|{MEM})", _zone),
     Message(
         r"Movable zone start for each node",
         "Where pages that can be moved have a zone of their own (movablecore=, kernelcore=); a"
@@ -259,8 +162,8 @@ MESSAGES: tuple[Message, ...] = (
         "The RAM that Linux has, as memblock has it at last; it follows.",
         by_tree=False,
     ),
-    Message(rf" *node +\d+: {_MEM}", _node_range),
-    Message(rf"Initmem setup node \d+ {_MEM}", _node_setup),
+    Message(rf" *node +\d+: {MEM}", _node_range),
+    Message(rf"Initmem setup node \d+ {MEM}", _node_setup),
     Message(r"On node \d+ totalpages: (\d+)", _total_pages),
     Message(
         r" *(DMA|Normal|HighMem|Movable) zone: (\d+) (pages used for memmap|pages reserved"
@@ -312,33 +215,4 @@ MESSAGES: tuple[Message, ...] = (
         "init_on_free=1: all free RAM is cleared now.",
         by_tree=False,
     ),
-    Message(
-        r"(?:memblock: )?(memory|reserved) (?:array )?is doubled to (\d+) at"
-        r" \[0x([0-9a-f]+)-0x([0-9a-f]+)\]",
-        _doubled,
-        by_tree=False,
-    ),
-    Message(
-        r"memblock: Failed to double (memory|reserved) array from (\d+) to \d+ entries",
-        _not_doubled,
-        cost="What does not fit is left out: RAM that is lost, or a reservation that does not"
-        " hold.",
-        remedy="Fewer banks, fewer regions.",
-        by_tree=False,
-    ),
-    Message(
-        r"early_memtest: # of tests: (\d+)",
-        lambda match, _known: f"memtest= tries {match[1]} patterns on all RAM that is free.",
-    ),
-    Message(r" *0x([0-9a-f]+) - 0x([0-9a-f]+) pattern ([0-9a-f]{16})$", _pattern, by_tree=False),
-    Message(
-        r" *([0-9a-f]{16}) bad mem addr 0x([0-9a-f]+) - 0x([0-9a-f]+) reserved",
-        _bad_memory,
-        cause="The RAM is bad or set up wrongly (timing, size, voltage), or a device writes there.",
-        cost="Just that memory.",
-        remedy="Another seating or setup of the RAM; a region of /reserved-memory, if it is a"
-        " device's.",
-        by_tree=False,
-    ),
-    *MEMBLOCK_DEBUG,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import through, up_to
 from bootsim.check.messages.message import CMA, Known, Message
+from bootsim.check.spans import span
+from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 
 _ERRORS = {
@@ -22,14 +24,14 @@ def _failed(match: re.Match[str], known: Known) -> str:
 
 
 def _reserved(match: re.Match[str], known: Known) -> str:
-    size, base = int(match[1]) << 20, int(match[2], 16)
-    text = f"{span(base, size)} is a CMA area, from which drivers get DMA memory."
+    place = Range(int(match[2], 16), int(match[1]) << 20)
+    text = f"{span(place)} is a CMA area, from which drivers get DMA memory."
     if known.boot is not None:
         area = known.boot.kernel.cma_default_area
-        if area is not None and (area.base, area.size) == (base, size):
-            text = f"{span(base, size)} is the default CMA area: drivers get DMA memory from it."
+        if area is not None and (area.base, area.size) == place:
+            text = f"{span(place)} is the default CMA area: drivers get DMA memory from it."
     if known.lowmem_end is not None:
-        where = "in highmem" if base >= known.lowmem_end else "in lowmem"
+        where = "in highmem" if place.base >= known.lowmem_end else "in lowmem"
         text += f" It lies {where}: lowmem ends at {known.lowmem_end:#010x}."
     return f"{text} cma= changes its size; cma=0 does without."
 
@@ -55,8 +57,8 @@ def _boundary(match: re.Match[str], _known: Known) -> str:
 def _limit(match: re.Match[str], _known: Known) -> str:
     size, base, limit = (int(number, 16) for number in match.groups())
     return (
-        f"A CMA area {span(base, size)} would end past {limit:#x}, the end of memory or of what"
-        " cma=SIZE@BASE-LIMIT allows."
+        f"A CMA area {span(Range(base, size))} would end past {limit:#x}, the end of memory or of"
+        " what cma=SIZE@BASE-LIMIT allows."
     )
 
 
@@ -99,8 +101,8 @@ def _crash(match: re.Match[str], _known: Known) -> str:
 
 
 def _crash_later(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    return f"crashkernel= has {span(start, end - start)}: idle until the kernel crashes."
+    place = up_to(match[1], match[2])
+    return f"crashkernel= has {span(place)}: idle until the kernel crashes."
 
 
 def _atomic(match: re.Match[str], _known: Known) -> str:
@@ -118,11 +120,12 @@ def _small_pool(match: re.Match[str], _known: Known) -> str:
 
 
 def _swiotlb(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    size = end - start if not end & 0xFFF else end + 1 - start
+    place = up_to(match[1], match[2])
+    if place.end & 0xFFF:
+        place = through(match[1], match[2])
     return (
-        f"{span(start, size)} is a bounce buffer: DMA of devices that do not reach all RAM is"
-        " copied through it. swiotlb= changes its size."
+        f"{span(place)} is a bounce buffer: DMA of devices that do not reach all RAM is copied"
+        " through it. swiotlb= changes its size."
     )
 
 

@@ -128,8 +128,8 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         _PANIC + r"(?:System is deadlocked on memory|Out of memory|out of memory)",
         "The kernel dies: there is no memory left, and no process to end to have some.",
-        cause="There is little RAM, or much of it is in what cannot be given back, as an initrd"
-        " that is unpacked.",
+        cause="There is little RAM, or much of it is in what cannot be given back, such as an"
+        " unpacked initrd.",
         cost="All.",
         remedy="`bootsim boot --account` tells where the RAM went before.",
         by_tree=False,

@@ -55,6 +55,7 @@ class Message:
     codes: Codes | None = None
 
     def match(self, line: str) -> re.Match[str] | None:
+        """`line` as this message, None where it is another."""
         return re.match(self.pattern, line)
 
     def told(self, match: re.Match[str], known: Known) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import through, up_to
 from bootsim.check.messages.message import OF, Known, Message
+from bootsim.check.spans import span
+from bootsim.machine.memory import Range
 from bootsim.numbers import parse_number, size_text
 
 _VMALLOC_END = 0xFF800000  # arch/arm/include/asm/pgtable.h
@@ -34,18 +36,18 @@ def _command_line(match: re.Match[str], _known: Known) -> str:
 
 
 def _ignored(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
-    if end & 0xFFF == 0xFFF:
-        end += 1  # before 3.19 the last byte was told
+    place = up_to(match[1], match[2])
+    if place.end & 0xFFF == 0xFFF:
+        place = through(match[1], match[2])  # before 3.19 the last byte was told
     return (
-        f"Linux does without all RAM in {span(start, end - start)}: from the end of lowmem, a"
+        f"Linux does without all RAM in {span(place)}: from the end of lowmem, a"
         " multiple of 2 MiB, to the end of RAM."
     )
 
 
 def _cut(match: re.Match[str], _known: Known) -> str:
-    start, end, new = (int(number, 16) for number in match.groups())
-    return f"Of the RAM {span(start, end - start)} only {span(start, new - start)} is lowmem."
+    start, end, new = match.groups()
+    return f"Of the RAM {span(up_to(start, end))} only {span(up_to(start, new))} is lowmem."
 
 
 def _wide(match: re.Match[str], _known: Known) -> str:
@@ -57,9 +59,9 @@ def _truncated(match: re.Match[str], _known: Known) -> str:
 
 
 def _below(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
+    place = up_to(match[1], match[2])
     return (
-        f"{span(start, end - start)} of RAM are below {end:#x}, where the kernel takes RAM to"
+        f"{span(place)} of RAM are below {place.end:#x}, where the kernel takes RAM to"
         " begin, and are not used."
     )
 
@@ -69,7 +71,7 @@ def _block(match: re.Match[str], _known: Known) -> str:
     if end <= start:
         return f"The tree gives RAM at {start:#x} that is less than a page: it is left out."
     what = "a whole entry" if match[1] == "block" else "a part of an entry"
-    text = f"Linux leaves out {span(start, end - start)}, {what} of the memory node's reg"
+    text = f"Linux leaves out {span(Range(start, end - start))}, {what} of the memory node's reg"
     if end > 1 << 40:
         return (
             f"{text}: no 32-bit ARM has such addresses. Mostly reg has fewer or more cells than"
@@ -228,7 +230,7 @@ MESSAGES: tuple[Message, ...] = (
         r"BUG: not creating mapping for 0x([0-9a-f]+) at 0x([0-9a-f]+) in user region",
         _user_region,
         cost="The device is not mapped; its driver faults.",
-        remedy="The board's code and VMSPLIT do not go together: mend one of them.",
+        remedy="The board's code and VMSPLIT do not go together: correct one of them.",
         by_tree=False,
     ),
     Message(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bootsim.check.findings import span
+from bootsim.check.logfacts import through
 from bootsim.check.messages.message import OF, Known, Message
-from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.check.spans import span
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
 
@@ -21,7 +21,7 @@ def _node(match: re.Match[str], known: Known) -> str:
     for region in known.boot.kernel.fdt.reserved_mem if known.boot is not None else ():
         if region.node.name == match[1] and region.size:
             kind = ", no-map" if region.nomap else ""
-            return f" Here it is {region.node.path}, {span(region.base, region.size)}{kind}."
+            return f" Here it is {region.node.path}, {span(region)}{kind}."
     return ""
 
 
@@ -30,7 +30,7 @@ def _pool(match: re.Match[str], known: Known) -> str:
     for region in known.boot.kernel.fdt.reserved_mem if known.boot is not None else ():
         if region.node.name == match[1] and region.size:
             kind = "DMA memory that Linux does not map" if region.nomap else "CMA"
-            return f"{text} Here it is {span(region.base, region.size)}: {kind}."
+            return f"{text} Here it is {span(region)}: {kind}."
     return text
 
 
@@ -44,13 +44,13 @@ def _created(match: re.Match[str], _known: Known) -> str:
 
 
 def _listed(match: re.Match[str], _known: Known) -> str:
-    start, end = int(match[1], 16), int(match[2], 16)
+    place = through(match[1], match[2])
     use = "Linux has no mapping of it" if match[3] == "nomap" else "Linux maps it"
     then = (
         " and may use it until its device wants it" if match[4] == "reusable" else " and keeps off"
     )
     return (
-        f"{match[5]} of /reserved-memory is {span(start, end + 1 - start)}: {use}"
+        f"{match[5]} of /reserved-memory is {span(place)}: {use}"
         f"{then if match[3] == 'map' else ''}."
     )
 
@@ -103,42 +103,6 @@ def _elfcorehdr(match: re.Match[str], _known: Known) -> str:
     return (
         f"This is a crash kernel: {match[1]} KiB at {match[2]} hold what describes the memory of"
         " the kernel that crashed."
-    )
-
-
-def _initrd(match: re.Match[str], known: Known) -> str:
-    place = Range(int(match[1], 16), int(match[2], 16))
-    text = f"The initrd was loaded to {span(*place)}"
-    if match[3].startswith("overlaps"):
-        return f"{text}, and some of that is reserved already: Linux goes without it."
-    text += ", which is not all in one region of memory: Linux goes without it."
-    ranges = known.log.ranges
-    if ranges:
-        text += f" Memory is {', '.join(span(*each) for each in ranges)}."
-    return text
-
-
-def _freed(match: re.Match[str], known: Known) -> str:
-    size = int(match[1]) << 10
-    text = f"The initrd is unpacked, and its {size_text(size)} are given back to Linux."
-    loaded = known.log.initrd
-    if loaded is not None and abs(loaded.size - size) > 2 * PAGE_SIZE:
-        text += f" The boot loader had loaded {size_text(loaded.size)}."
-    return text
-
-
-def _unpack(match: re.Match[str], _known: Known) -> str:
-    return (
-        f"The initrd cannot be unpacked ({match[1]}): it is damaged, by what was written over it or"
-        " cut off when it was loaded; or it is compressed in a way that this kernel cannot read;"
-        " or there is too little RAM for what is in it."
-    )
-
-
-def _overwritten(match: re.Match[str], _known: Known) -> str:
-    return (
-        f"The initrd begins at page {match[1]}, below {match[2]}, the first one that Linux counts"
-        " as its own: Linux goes without it."
     )
 
 
@@ -233,81 +197,5 @@ MESSAGES: tuple[Message, ...] = (
         OF + r"elfcorehdr is overlapped",
         "This is a crash kernel, and what describes the memory of the kernel that crashed lies in"
         " memory that is reserved: there will be no dump.",
-    ),
-    Message(
-        OF + r"No (chosen node|valid device tree) found, continuing without",
-        lambda match, _known: (
-            f"There is no {match[1]}: Linux has no command line and no initrd"
-            + (" from it." if match[1] == "chosen node" else " and no memory from it.")
-        ),
-    ),
-    Message(
-        OF + r"(?:Invalid device tree blob header|Error -?\d+ processing FDT"
-        r"|End of tree marker overwritten)",
-        "The tree's blob is damaged.",
-        cause="It is cut off, or something was written over it after it was loaded.",
-        cost="Linux works with what it could read of it.",
-        remedy="Look what else was loaded there: `bootsim check --zimage FILE@ADDR --initrd"
-        " FILE@ADDR --dtb-addr ADDR`.",
-        by_tree=False,
-    ),
-    Message(
-        OF + r"not creating '/sys/firmware/fdt': CRC check failed",
-        "The tree's blob is not what it was when Linux began: something has written over it.",
-        cause="It lies in memory that someone else uses, as a device or firmware.",
-        cost="None so far, as Linux has its own copy; but that memory has two owners.",
-        remedy="Load the tree elsewhere, or reserve what the device uses.",
-        by_tree=False,
-    ),
-    Message(
-        r"Warning: Neither atags nor dtb found",
-        "Linux looked for a tree where r2 pointed, and found neither that nor ATAGs.",
-        by_tree=False,
-    ),
-    Message(
-        r"Error: (?:invalid dtb and )?unrecognized/unsupported machine ID",
-        "Linux looked for a tree where r2 pointed, and what is there is none; and r1 names no"
-        " board that it knows.",
-        cause="The tree was loaded elsewhere, or written over when the kernel was unpacked.",
-        cost="The kernel stops here.",
-        remedy="Load the tree where nothing is written: `bootsim check --zimage FILE@ADDR"
-        " --dtb-addr ADDR` tells what is.",
-        by_tree=False,
-    ),
-    Message(
-        r"INITRD: 0x([0-9a-f]+)\+0x([0-9a-f]+) (is not a memory region|overlaps in-use memory"
-        r" region)",
-        _initrd,
-    ),
-    Message(
-        r" *- disabling initrd",
-        "It ends the line before: Linux goes without initrd.",
-        by_tree=False,
-    ),
-    Message(
-        r"initrd overwritten \((0x[0-9a-f]+) < (0x[0-9a-f]+)\) - disabling it",
-        _overwritten,
-        by_tree=False,
-    ),
-    Message(
-        r"initrd not fully accessible via the linear mapping",
-        "The initrd is outside of the linear map. 64-bit ARM says so: a 32-bit kernel says INITRD:"
-        " ... is not a memory region.",
-        by_tree=False,
-    ),
-    Message(r"Freeing initrd memory: (\d+)K", _freed, by_tree=False),
-    Message(
-        r"(?:Trying to unpack rootfs image as initramfs|Unpacking initramfs)\.\.\.",
-        "Linux has an initrd, and unpacks it into memory.",
-        by_tree=False,
-    ),
-    Message(r"Initramfs unpacking failed: (.+)", _unpack, by_tree=False),
-    Message(
-        r"rootfs image is not initramfs \((.+)\); looks like an initrd",
-        lambda match, _known: (
-            f"The initrd is no cpio archive ({match[1]}): either a file system's"
-            " image, as initrds once were, or damaged by what was written over it."
-        ),
-        by_tree=False,
     ),
 )

@@ -12,7 +12,7 @@ PAGES = (
         "there is no default CMA area",
         cause="The default area comes last, after all that the tree reserves: from highmem, then"
         " from lowmem, from the top down, at multiples of the largest buddy block.",
-        cost="Drivers get no DMA memory in pieces larger than half such a block.",
+        cost="Drivers get no DMA memory in pieces larger than such a block.",
         remedy="A smaller cma=, or move what cuts memory up.",
         example=board(),
         options=("--append", "cma=240M"),
@@ -36,8 +36,7 @@ PAGES = (
         "E-CMA-STRADDLES",
         "a CMA area lies across the end of lowmem",
         cause="All pages of a CMA area must be in one zone. For a node of the tree, Linux finds"
-        " that"
-        " out too late to move it.",
+        " that out too late to move it.",
         cost="The area of a node cannot be activated: its devices get none of it; its memory goes"
         " back to Linux, which older kernels do not do. One of the command line is refused.",
         remedy="Keep it in lowmem: with alloc-ranges, another reg, or cma=SIZE@BASE.",
@@ -103,9 +102,9 @@ PAGES = (
     Page(
         "E-CRASHKERNEL",
         "no room for the crash kernel",
-        cause="Without @base, Linux takes a piece of lowmem that begins at a multiple of 128"
-        " MiB; by"
-        " then most of what it needs has been reserved. With @base, just that memory must be free.",
+        cause="Without @base, Linux takes a piece of lowmem that begins at a multiple of 128 MiB;"
+        " by then most of what it needs has been reserved. With @base, just that memory must be"
+        " free.",
         cost="There is no crash kernel: kdump does not work.",
         remedy="crashkernel=SIZE@BASE, at a place that is free; or less of it.",
         example=board(),

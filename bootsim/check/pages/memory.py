@@ -23,7 +23,8 @@ PAGES = (
         cause="The kernel takes its image, .bss included, from a multiple of 2 MiB on. A size that"
         " is far too small is mostly one in other units, or with the wrong count of cells.",
         cost="The kernel is put where the tree has no RAM, and dies early, before its console.",
-        remedy="Mend reg of the memory node: sizes are in bytes, in #size-cells cells of the root.",
+        remedy="Correct reg of the memory node: sizes are in bytes, in #size-cells cells of the"
+        " root.",
         example=board(memory="0x60000000 0x100"),
         messages=(
             r"Ignoring memory block 0x[0-9a-f]+ - 0x[0-9a-f]+",
@@ -74,7 +75,7 @@ PAGES = (
         "RAM is lost: it is above lowmem, and there is no HIGHMEM",
         cause="Without HIGHMEM the kernel uses what its linear map holds: from PAGE_OFFSET to the"
         " vmalloc area, 768 MiB with VMSPLIT_3G and vmalloc=240M.",
-        cost="The RAM above, and whatever was loaded there, as an initrd.",
+        cost="The RAM above, and whatever was loaded there, such as an initrd.",
         remedy="A kernel with HIGHMEM or another VMSPLIT (2G holds 1.75 GiB), or a smaller"
         " vmalloc=.",
         example=board(memory="0x60000000 0x40000000"),
@@ -117,8 +118,8 @@ PAGES = (
         " SIZE bytes from where the kernel takes RAM to begin, in one piece, over all holes.",
         cost="If the tree is right, Linux allocates where there is no RAM: early memory comes from"
         " the top of lowmem.",
-        remedy="Leave mem= out, or give each bank: mem=SIZE@BASE mem=SIZE@BASE; or mend reg of the"
-        " memory node.",
+        remedy="Leave mem= out, or give each bank: mem=SIZE@BASE mem=SIZE@BASE; or correct reg of"
+        " the memory node.",
         example=board(),
         options=("--append", "mem=512M"),
     ),
@@ -136,18 +137,19 @@ PAGES = (
         cause="Linux joins them. No board has the same address in two banks: an address or a size"
         " is wrong, or reg was written with other cell counts than the root's.",
         cost="Total RAM is not what the numbers add up to, and part of it may not be there.",
-        remedy="Mend reg of the memory nodes.",
+        remedy="Correct reg of the memory nodes.",
         example=board(memory="0x60000000 0x10000000 0x68000000 0x10000000"),
     ),
     Page(
         "W-BANK-UNALIGNED",
-        "a bank off a multiple of 2 MiB starves early allocations",
+        "an edge of RAM off a multiple of 2 MiB leaves early allocations little room",
         cause="Where mapped memory begins or ends off a multiple of 2 MiB, by a bank or by a no-map"
         " region, a page table is needed, and must come from memory that is mapped already: until"
         " lowmem is, Linux allocates only below the first such place.",
-        cost="All early page tables have to be there. If reservations use it up, the kernel dies:"
-        " early_alloc: Failed to allocate.",
-        remedy="Align the banks in reg to 2 MiB (0x200000), or give the odd part up.",
+        cost="Early page tables, 1.5 MiB at most, have to be there. If reservations, or an initrd"
+        " that this check was not told of, use it up, the kernel dies: early_alloc: Failed to"
+        " allocate. With 16 MiB or more, or half of lowmem, nothing is said.",
+        remedy="Align the banks in reg to 2 MiB (0x200000), or leave the odd part out.",
         example=board(memory="0x60000000 0x02100000 0x64000000 0x0c000000"),
         messages=(r"early_alloc: Failed to allocate",),
     ),
@@ -155,9 +157,9 @@ PAGES = (
         "E-NOMAP-START",
         "RAM begins with no-map, and Linux unmaps itself",
         cause="prepare_page_table() keeps the mappings of the first region of memory, where it"
-        " takes the kernel to be, and clears all behind it. A no-map region at the start of RAM"
-        " is a"
-        " first region, be it of one page; so is the head of a first bank off a multiple of 2 MiB.",
+        " takes the kernel to be, and clears all behind it. A no-map region at the start of RAM is"
+        " a first region, be it of one page; so is the head of a first bank off a multiple of"
+        " 2 MiB.",
         cost="The kernel dies before its console, without a word.",
         remedy="Move the region, or take it out of the memory node's reg; align the bank to 2 MiB.",
         example=board(reserved("fw@60000000 { no-map; reg = <0x60000000 0x1000>; };")),
@@ -192,7 +194,7 @@ PAGES = (
         " mappings of the first region of memory, where it takes the kernel to be, and clears all"
         " behind it; without any memory the first page table cannot be allocated.",
         cost="The kernel dies before its console, mostly without a word.",
-        remedy="Raise mem=, mend reg of the memory node, or move what cuts the region.",
+        remedy="Raise mem=, correct reg of the memory node, or move what cuts the region.",
         example=board(),
         options=("--append", "mem=8M"),
     ),

@@ -39,8 +39,8 @@ PAGES = (
         "E-PAYLOAD-RESERVED",
         "what was loaded lies in memory that the tree reserves for others",
         cause="Linux reserves memory twice without a word, unless it is to be no-map.",
-        cost="Whoever the region is for writes into it: the kernel, or the tree, which Linux goes"
-        " on reading as long as it runs, changes under its hands.",
+        cost="Whoever the region is for writes over it: over the kernel, or over the tree, which"
+        " Linux reads as long as it runs.",
         remedy="Load it elsewhere, or move the region.",
         example=board(reserved("log@68000000 { reg = <0x68000000 0x100000>; };")),
         options=("--dtb-addr", "0x68000000"),

@@ -53,7 +53,7 @@ PAGES = (
     ),
     Page(
         "E-RESERVED-OVERLAP",
-        "a region overlaps another one, or what was loaded",
+        "two regions have the same memory",
         cause="Linux says so, where it sees it, and goes on: both get the memory.",
         cost="Two owners write over each other.",
         remedy="Move one of them, or make one region of both.",
@@ -89,16 +89,17 @@ PAGES = (
         "W-RESERVED-NOT-RAM",
         "a region is in part or all outside of RAM",
         cause="Linux reserves it without asking whether there is memory.",
-        cost="Whoever uses it meets the end of RAM; nothing, if nobody does.",
-        remedy="Move or shrink the region, or mend reg of the memory node.",
+        cost="Its driver reads and writes where there is no RAM.",
+        remedy="Move or shrink the region, or correct reg of the memory node.",
         example=board(reserved("fw@6ff00000 { reg = <0x6ff00000 0x200000>; };")),
     ),
     Page(
         "I-RESERVED-NOT-RAM",
-        "a no-map region is outside of RAM",
-        cause="Linux does not map what is no RAM anyway: no-map changes nothing there.",
-        cost="Nothing, if that is SRAM, or RAM that the boot loader keeps back.",
-        remedy="None, if it is meant so; else mend reg of the region, or of the memory node.",
+        "a region that Linux has no use for is outside of RAM",
+        cause="It is no-map, and what is no RAM is not mapped anyway; or no driver refers to it.",
+        cost="Nothing, if that is SRAM, RAM that the boot loader keeps back, or RAM of another"
+        " variant of the board.",
+        remedy="None, if it is meant so; else correct reg of the region, or of the memory node.",
         example=board(reserved("sram@10000000 { no-map; reg = <0x10000000 0x40000>; };")),
     ),
     Page(
@@ -106,7 +107,7 @@ PAGES = (
         "a pool is outside of RAM",
         cause="Linux makes a CMA area of it without asking whether there is memory.",
         cost="The pool hands out pages that are not there.",
-        remedy="Move or shrink the pool, or mend reg of the memory node.",
+        remedy="Move or shrink the pool, or correct reg of the memory node.",
         example=board(
             reserved(
                 'pool@80000000 { compatible = "shared-dma-pool"; reusable;'
@@ -155,8 +156,7 @@ PAGES = (
         cause="ARM's ioremap() refuses RAM that is mapped: two mappings of one page must not differ"
         " in their attributes.",
         cost="A warning in ioremap() and a driver that does not work; for secure memory, aborts"
-        " that"
-        " come and go with what the CPU reads ahead.",
+        " that come and go with what the CPU reads ahead.",
         remedy="Add no-map; to the region's node.",
         example=board(
             'firmware { optee { compatible = "linaro,optee-tz"; method = "smc"; }; };',
