@@ -225,12 +225,12 @@ def _zone_spans(kernel: Kernel) -> list[ZoneSpan]:
 def _check_memory_start(kernel: Kernel) -> None:
     """Stop where Linux would write past the memory map.
 
-    The flat memory map is indexed from PHYS_OFFSET; alloc_node_mem_map() makes up for memory that
-    starts later only within one block of the highest order.
+    The flat memory map is indexed from PHYS_OFFSET; it begins with the block of the highest order
+    that memory starts in, which leaves room for what is before memory only in there.
     """
     start = kernel.vars.min_low_pfn
     block = round_down(start, 1 << (kernel.profile.config.max_order - 1))
-    if kernel.phys_offset >> PAGE_SHIFT not in (start, block):
+    if not block <= kernel.phys_offset >> PAGE_SHIFT <= start:
         raise KernelPanic(
             f"memmap_init: memory starts at {start << PAGE_SHIFT:#010x}, in another block than"
             f" PHYS_OFFSET {kernel.phys_offset:#010x}: Linux writes past its memory map and dies"

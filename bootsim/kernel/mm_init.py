@@ -98,7 +98,20 @@ class Node:
                 PfnRange(round_down(start, block), round_up(end, block))
                 for start, end in self.present
             )
+            first = self.map_start_pfn
+            self._valid = [PfnRange(max(low, first), high) for low, high in self._valid]
         self._valid_starts = [start for start, _ in self._valid]
+
+    @property
+    def map_start_pfn(self) -> int:
+        """The pfn of the memory map's first entry.
+
+        The map is allocated for whole blocks from that on in which memory starts. But Linux indexes
+        it from PHYS_OFFSET, and where that is in the block, before memory, that entry is the first.
+        """
+        block = round_down(self.start_pfn, self.layout.max_order_nr_pages)
+        first = self.linear.phys_offset >> PAGE_SHIFT
+        return first if block < first < self.start_pfn else block
 
     def pfn_valid(self, pfn: int) -> bool:
         """Whether `pfn` has an initialised struct page (arch/arm/mm/init.c, pfn_valid)."""
@@ -206,7 +219,7 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
         node.memory,
         phys=phys,
         virt=virt,
-        start_pfn=start,
+        start_pfn=node.map_start_pfn,
         count=count,
         page_size=layout.struct_page_size,
     )
@@ -310,8 +323,11 @@ def memmap_init(node: Node, printk: Printk) -> None:
                 above = PfnRange(max(round_down(start, block), below.end), start)
                 for low, high in (below, above):
                     if low < high:
-                        first = low - mem_map.start_pfn
-                        mem_map.init_pages(first, high - low, flags | PG_RESERVED)
+                        # Linux writes the pages below it in front of the map, where all is free.
+                        first = max(low, mem_map.start_pfn)
+                        if first < high:
+                            entry = first - mem_map.start_pfn
+                            mem_map.init_pages(entry, high - first, flags | PG_RESERVED)
                 pages = sum(high - low for low, high in (below, above))
                 if pages:
                     where = f"On node {node.nid}, zone {zone.name}"
