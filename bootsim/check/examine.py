@@ -25,6 +25,9 @@ from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refu
 
 # Where the linear map is begun, in Examined.tables: the second adjust_lowmem_bounds() has been.
 MAPPING = "map_lowmem"
+# How deaths begin that come of a pool over the kernel, and of pools that share memory.
+UNMAPPED_BY_POOL = ("dma_contiguous_remap",)
+POOLS_OVERLAP = ("BUG: vm_area_add_early", "memblock_alloc: Linux faults")
 _SHOWN = 4  # names in a sentence
 
 
@@ -101,6 +104,10 @@ class Examined:
     tables: dict[str, Tables] = field(default_factory=dict)
     died: str | None = None
     silently: bool = False
+
+    def dies_of(self, *words: str) -> bool:
+        """Whether the boot died, and the death's words begin with one of `words`."""
+        return self.died is not None and self.died.startswith(words)
 
     @property
     def end(self) -> Tables:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bootsim.check.cells import Cells
-from bootsim.check.examine import Examined
+from bootsim.check.examine import POOLS_OVERLAP, Examined
 from bootsim.check.findings import Area, Finding, span
 from bootsim.check.loading import TREE
 from bootsim.check.rules_cells import misread_nodes
@@ -171,10 +171,12 @@ def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
         cause = "They are entries of one reg. Linux says nothing of that."
     elif not said:
         cause = "Linux compares only neighbours, by the first entry of reg: it says nothing here."
+    fatal = (one.pool or other.pool) and boot.dies_of(*POOLS_OVERLAP)
     return Finding(
         "E-RESERVED-OVERLAP",
         f"{first.area} and {second.area} share {shared}",
         cause=cause,
+        cost=f"The kernel dies after {boot.kernel.trace.stage}: {boot.died}" if fatal else "",
         node=_path(first),
         prop="reg",
         related=(second.area.what,),
