@@ -269,6 +269,24 @@ UNMAPPING = {
         ),
         "memblock=debug cma=0",
     ),
+    # The pool is refused, and frees the kernel, which is zeroed, or lives until its memory is used.
+    **{
+        f"the kernel is free, {option}": (
+            board(
+                (BASE, 256 * MIB),
+                extra=reserved(f"p {{ {POOL} reg = <0x60934000 0x800000>; }};"),
+            ),
+            f"memblock=debug {option}",
+        )
+        for option in ("init_on_free=1", "init_on_free=0")
+    },
+    "no memory, and then mem=": (
+        board(
+            (BASE, 256 * MIB),
+            extra="chosen { linux,usable-memory-range = <0x10000000 0x1000000>; };",
+        ),
+        "memblock=debug mem=64M",
+    ),
     **{
         option: (board((BASE, 256 * MIB)), f"memblock=debug {option}")
         for option in (

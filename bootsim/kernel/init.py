@@ -15,7 +15,15 @@ from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.free_area_init import free_area_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
+from bootsim.kernel.memory import (
+    OWN_PARTS,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    pfn_down,
+    pfn_up,
+    round_down,
+    round_up,
+)
 from bootsim.kernel.memtest import early_memtest
 from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
@@ -277,9 +285,18 @@ def _check_free_ranges(kernel: Kernel) -> None:
     """Stop where Linux would corrupt memory: PFN_UP() of a start in the last page wraps to 0.
 
     RAM that ends at 4 GiB and is lowmem to its end leaves such a range; memblock_free_all() then
-    frees pages from pfn 0 on.
+    frees pages from pfn 0 on. And a pool over the kernel that is refused leaves the kernel free:
+    with init_on_free= it is zeroed.
     """
+    own = [(name, kernel.pa_symbol(a), kernel.pa_symbol(b)) for name, a, b in OWN_PARTS]
     for start, end, _nid in kernel.memblock.for_each_free_mem_range():
+        low, high = pfn_up(start) << PAGE_SHIFT, pfn_down(end) << PAGE_SHIFT
+        lost = next((part for part in own if low < part[2] and part[1] < high), None)
+        if lost is not None and kernel.switches["init_on_free"]:
+            raise KernelPanic(
+                f"memblock_free_all: Linux frees and zeroes its own {lost[0]} from"
+                f" {max(low, lost[1]):#010x} on, and dies silently"
+            )
         if pfn_up(start) > U32_MASK >> PAGE_SHIFT:
             raise KernelPanic(
                 f"memblock_free_all: the free range [{start:#010x}-{end - 1:#010x}] starts in the"

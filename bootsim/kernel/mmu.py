@@ -11,6 +11,7 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import (
+    OWN_PARTS,
     PAGE_SHIFT,
     PAGE_SIZE,
     PMD_SIZE,
@@ -61,13 +62,6 @@ SZ_32M = 32 << 20
 U32_MASK = 0xFFFFFFFF
 FDT_FIXED_BASE = 0xFF800000  # arch/arm/include/asm/memory.h
 PMD_PROTECTION = 1 << 9  # arch/arm/include/asm/pgtable-2level-hwdef.h
-# Parts of the kernel's image that it cannot do without: name, first symbol, the one behind. Without
-# the end of its .bss Debian's kernel lives.
-_OWN_PARTS = (
-    ("text", "_stext", "_etext"),
-    ("init text", "_sinittext", "_einittext"),
-    ("data", "_sdata", "__bss_start"),
-)
 _CACHE_POLICIES = ("uncached", "buffered", "writethrough", "writeback", "writealloc")
 _UNDEFINED_INSTRUCTION = 0xE7FDDEF1  # arch/arm/kernel/traps.c poisons the vectors page with it
 
@@ -403,7 +397,7 @@ def _check_own_mapping(kernel: Kernel, start: int, end: int, function: str) -> N
 
     By the page tables in RAM: Linux goes on in its text, with its data and its stack.
     """
-    for name, *symbols in _OWN_PARTS:
+    for name, *symbols in OWN_PARTS:
         first, behind = map(kernel.symbol, symbols)
         at = max(start, first)
         unmapped = kernel.first_unmapped(at, min(end, behind) - at)
