@@ -11,6 +11,7 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import (
+    OWN_BSS,
     OWN_PARTS,
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -376,28 +377,37 @@ def map_kernel(kernel: Kernel) -> None:
 def dma_contiguous_remap(kernel: Kernel) -> None:
     """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c).
 
-    The pmds from an area's start on are cleared before; raises KernelPanic where the kernel itself
-    is behind them.
+    The pmds from an area's start on are cleared before, whole ones, whatever else is in them.
+    Raises KernelPanic where that is the kernel itself: at once, or if the end of its .bss, which it
+    can do without for that long, is not mapped again.
     """
-    kind = mem_type(kernel, "MT_MEMORY_DMA_READY")
+    kind, function = mem_type(kernel, "MT_MEMORY_DMA_READY"), "dma_contiguous_remap"
     for start, size in kernel.dma_mmu_remap:
         end = min(start + size, kernel.vars.arm_lowmem_limit)
         if start >= end:
             continue
         virt = kernel.phys_to_virt(start)
-        for pmd in range(virt & -PMD_SIZE, virt + end - start - virt % PMD_SIZE, PMD_SIZE):
-            pmd_clear(kernel, pmd, pmd + PMD_SIZE)
-            _check_own_mapping(kernel, pmd, pmd + PMD_SIZE, "dma_contiguous_remap")
+        first, count = virt & -PMD_SIZE, -(-(end - start) // PMD_SIZE)
+        behind = first + count * PMD_SIZE
+        pmd_clear(kernel, first, behind)
+        _check_own_mapping(kernel, first, behind, function)
         kernel.flush_tlb_all()
         iotable_init(kernel, [(virt, start, end - start)], kind)
+        _check_own_mapping(kernel, first, behind, function, (OWN_BSS,))
 
 
-def _check_own_mapping(kernel: Kernel, start: int, end: int, function: str) -> None:
+def _check_own_mapping(
+    kernel: Kernel,
+    start: int,
+    end: int,
+    function: str,
+    parts: tuple[tuple[str, str, str], ...] = OWN_PARTS,
+) -> None:
     """Raise KernelPanic where virtual [start, end), cleared by `function`, has held the kernel.
 
     By the page tables in RAM: Linux goes on in its text, with its data and its stack.
     """
-    for name, *symbols in OWN_PARTS:
+    for name, *symbols in parts:
         first, behind = map(kernel.symbol, symbols)
         at = max(start, first)
         unmapped = kernel.first_unmapped(at, min(end, behind) - at)
