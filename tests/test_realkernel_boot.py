@@ -292,6 +292,9 @@ UNMAPPING = {
         for option in (
             *("mem=2M", "mem=8M", "mem=14M", "mem=20M", "mem=22M", "mem=0x1607000"),
             *("mem=64M@0x60400000", "mem=64M@0x10000000"),
+            # The memory map is indexed from PHYS_OFFSET: its end may lie far behind it.
+            *("mem=64M@0x68000000", "mem=64M@0x68000000 cma=0", "mem=32M@0x66000000 cma=8M"),
+            *("mem=64M@0x60c00000", "mem=64M@0x60c00000 cma=0", "mem=16M@0x60800000"),
         )
     },
     "4 GiB from 0, in two cells": (

@@ -59,9 +59,13 @@ class Node:
         layout: PageLayout,
         nid: int,
         spans: Sequence[ZoneSpan],
+        first_pfn: int | None = None,
     ) -> None:
         """The node `nid` with the zones `spans`; free_area_init_node() fills it in.
 
+        The memory map is allocated for whole blocks, from that on in which memory starts. A flat
+        one is indexed from `first_pfn`, that of PHYS_OFFSET: only where memory starts there
+        alloc_node_mem_map() sees to it that its first entry is the block's.
         ZONE_MOVABLE, which every kernel has, is appended where it is not given. Raises
         BootsimError for zones out of order or without any RAM.
         """
@@ -77,6 +81,8 @@ class Node:
         self.start_pfn = min(span.start_pfn for span in spans if span.spanned_pages)
         self.end_pfn = max(span.end_pfn for span in spans if span.spanned_pages)
         # MAX_NR_ZONES decides how many bits of page->flags name the zone (ZONES_SHIFT).
+        block = round_down(self.start_pfn, layout.max_order_nr_pages)
+        self.map_start_pfn = block if first_pfn in (None, self.start_pfn) else first_pfn
         self.zones_pgshift = 32 - (len(spans) - 1).bit_length()
 
         phys, virt = layout.pgdat_addr, linear.phys_to_virt(layout.pgdat_addr)
@@ -101,17 +107,6 @@ class Node:
             first = self.map_start_pfn
             self._valid = [PfnRange(max(low, first), high) for low, high in self._valid]
         self._valid_starts = [start for start, _ in self._valid]
-
-    @property
-    def map_start_pfn(self) -> int:
-        """The pfn of the memory map's first entry.
-
-        The map is allocated for whole blocks from that on in which memory starts. But Linux indexes
-        it from PHYS_OFFSET, and where that is in the block, before memory, that entry is the first.
-        """
-        block = round_down(self.start_pfn, self.layout.max_order_nr_pages)
-        first = self.linear.phys_offset >> PAGE_SHIFT
-        return first if block < first < self.start_pfn else block
 
     def pfn_valid(self, pfn: int) -> bool:
         """Whether `pfn` has an initialised struct page (arch/arm/mm/init.c, pfn_valid)."""
@@ -209,8 +204,8 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
     """Allocate the memory map, out to whole blocks of the highest order."""
     layout = node.layout
     start = round_down(node.start_pfn, layout.max_order_nr_pages)
-    count = round_up(node.end_pfn, layout.max_order_nr_pages) - start
-    size = count * layout.struct_page_size
+    end = round_up(node.end_pfn, layout.max_order_nr_pages)
+    size = (end - start) * layout.struct_page_size
     phys = alloc(size, node.nid, layout.memmap_caller)
     if not phys:
         raise KernelPanic.panic(f"Failed to allocate {size} bytes for node {node.nid} memory map")
@@ -220,7 +215,7 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
         phys=phys,
         virt=virt,
         start_pfn=node.map_start_pfn,
-        count=count,
+        count=end - node.map_start_pfn,
         page_size=layout.struct_page_size,
     )
     node.struct.node_mem_map = node.mem_map.page_virt(node.start_pfn - start)
