@@ -269,17 +269,22 @@ UNMAPPING = {
         ),
         "memblock=debug cma=0",
     ),
-    # The pool is refused, and frees the kernel, which is zeroed, or lives until its memory is used.
-    **{
-        f"the kernel is free, {option}": (
-            board(
-                (BASE, 256 * MIB),
-                extra=reserved(f"p {{ {POOL} reg = <0x60934000 0x800000>; }};"),
-            ),
-            f"memblock=debug {option}",
-        )
-        for option in ("init_on_free=1", "init_on_free=0")
-    },
+    # The pool is refused, and frees the kernel, which lives until its memory is used.
+    "the kernel is free": (
+        board(
+            (BASE, 256 * MIB),
+            extra=reserved(f"p {{ {POOL} reg = <0x60934000 0x800000>; }};"),
+        ),
+        "memblock=debug",
+    ),
+    # The memory map runs into the page tables of the pool's pages, then into the pool.
+    "a memory map over page tables": (
+        board(
+            (0x20000000, 256 * MIB),
+            extra=reserved(f"p {{ {POOL} reg = <0x20e00000 0x2000000>; }};"),
+        ),
+        "memblock=debug mem=24M@0x21000000",
+    ),
     "no memory, and then mem=": (
         board(
             (BASE, 256 * MIB),

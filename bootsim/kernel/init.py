@@ -15,15 +15,7 @@ from bootsim.kernel.fdt import early_init_fdt_reserve_self
 from bootsim.kernel.free_area_init import free_area_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memblock import Memblock
-from bootsim.kernel.memory import (
-    OWN_PARTS,
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    pfn_down,
-    pfn_up,
-    round_down,
-    round_up,
-)
+from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, pfn_down, pfn_up, round_down, round_up
 from bootsim.kernel.memtest import early_memtest
 from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
@@ -193,6 +185,7 @@ def zone_sizes_init(kernel: Kernel) -> None:
         return phys
 
     allocator.free_area_init_node(0, zones, alloc, kernel.phys_offset >> PAGE_SHIFT)
+    _check_memory_map(kernel, allocator.layout, allocator.mem_map.phys)
     kernel.page_alloc = allocator
     if not allocator.layout.counts_memmap:
         calc_nr_kernel_pages(kernel)
@@ -236,7 +229,8 @@ def _check_memory_map(kernel: Kernel, layout: PageLayout, phys: int) -> None:
 
     The map begins with the block of the highest order that memory starts in, but is indexed from
     PHYS_OFFSET: where that is in a block before, the struct pages lie behind their place, over
-    what is there. Up to the handover that is borne: mostly it is a CMA area.
+    what is there. Up to the handover that is borne, unless it is the page tables that map them:
+    to be called before they are written, and after.
     """
     start, first = kernel.vars.min_low_pfn, kernel.phys_offset >> PAGE_SHIFT
     if round_down(start, layout.max_order_nr_pages) <= first <= start:
@@ -290,18 +284,9 @@ def _check_free_ranges(kernel: Kernel) -> None:
     """Stop where Linux would corrupt memory: PFN_UP() of a start in the last page wraps to 0.
 
     RAM that ends at 4 GiB and is lowmem to its end leaves such a range; memblock_free_all() then
-    frees pages from pfn 0 on. And a pool over the kernel that is refused leaves the kernel free:
-    with init_on_free= it is zeroed.
+    frees pages from pfn 0 on.
     """
-    own = [(name, kernel.pa_symbol(a), kernel.pa_symbol(b)) for name, a, b in OWN_PARTS]
     for start, end, _nid in kernel.memblock.for_each_free_mem_range():
-        low, high = pfn_up(start) << PAGE_SHIFT, pfn_down(end) << PAGE_SHIFT
-        lost = next((part for part in own if low < part[2] and part[1] < high), None)
-        if lost is not None and kernel.switches["init_on_free"]:
-            raise KernelPanic(
-                f"memblock_free_all: Linux frees and zeroes its own {lost[0]} from"
-                f" {max(low, lost[1]):#010x} on, and dies silently"
-            )
         if pfn_up(start) > U32_MASK >> PAGE_SHIFT:
             raise KernelPanic(
                 f"memblock_free_all: the free range [{start:#010x}-{end - 1:#010x}] starts in the"
