@@ -114,7 +114,7 @@ def test_text_is_executable_and_data_is_not() -> None:
 # Where Linux dies
 
 
-@pytest.mark.parametrize("cmdline", ["mem=64M@0x60400000", "mem=64M@0x68000000"])
+@pytest.mark.parametrize("cmdline", ["mem=64M@0x60400000 cma=0", "mem=64M@0x68000000 cma=0"])
 def test_memory_that_starts_in_another_block_than_phys_offset(cmdline: str) -> None:
     # A recorded boot with mem=512M@0x70000000 faults right after the memory map is allocated; here
     # the kernel has lost its own memory, or would write past its memory map.

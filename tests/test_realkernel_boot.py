@@ -23,7 +23,7 @@ from tests.real_boots import PROFILE, real_boots
 from tests.real_boots import RealBoot as Recorded
 from tests.real_kernels import BASE, Case, board_cases, random_cases
 from tests.requirements import need_directory, need_kernel
-from tests.trees import board
+from tests.trees import CELLS, blob, board
 
 RECORDED = (
     *("mem1024M", "cmd_cma_at", "cmd_initrd", "initrd", "mr_one", "ml_usable", "cmd_memtest"),
@@ -32,6 +32,7 @@ RECORDED = (
     *("rk3288-phycore-rdk.dtb", "ecx-2000.dtb", "sun9i-a80-optimus.dtb", "xenvm-4.2.dtb"),
 )
 BOARDS, MADE_UP = 30, 30
+MIB = 1 << 20
 # Value and mask of struct proc_info_list (arch/arm/mm/proc-v7.S): Cortex-A9's, and any ARMv7's.
 PROCESSORS = (
     bytes.fromhex("90c00f41f0ff0fff"),
@@ -40,6 +41,10 @@ PROCESSORS = (
 OTHER_PROCESSOR = bytes.fromhex("01000000ffffffff")
 TO_THE_END = {"events", "final.memory", "final.reserved", "memory_line"}
 LINES_WANTED, EVENTS_WANTED = 98.0, 95.0  # per cent
+
+
+def reserved(nodes: str) -> str:
+    return f"reserved-memory {{ {CELLS} ranges; {nodes} }};"
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +250,100 @@ def test_an_early_console_that_is_unmapped_for_a_moment(image: KernelImage, quie
 
 
 # The model against it, on boots that nobody has recorded.
+
+POOL = 'compatible = "shared-dma-pool"; reusable;'
+WINDOW = 8 * MIB  # that pools are aligned to, so that they cut the kernel by PHYS_OFFSET
+# In all of these the kernel, or what it needs to go on, may have been unmapped.
+UNMAPPING = {
+    **{
+        f"pool at {at - offset >> 20} MiB": (
+            board(
+                (offset, 0x70000000 - offset),
+                extra=reserved(f"p {{ {POOL} reg = <{at:#x} {WINDOW:#x}>; }};"),
+            ),
+            "memblock=debug",
+        )
+        for offset in range(BASE, BASE + WINDOW, 2 * MIB)
+        for at in range(BASE, BASE + 4 * WINDOW, WINDOW)
+    },
+    "pools share memory": (
+        board(
+            (BASE, 512 * MIB),
+            extra=reserved(
+                f"p {{ {POOL} reg = <0x70000000 0x1000000>; }};"
+                f" q {{ {POOL} reg = <0x70800000 0x1000000>; }};"
+            ),
+        ),
+        "memblock=debug",
+    ),
+    # The first one is refused, and frees what the second one lies in.
+    "a pool that is free": (
+        board(
+            (BASE, 80 * MIB),
+            extra=reserved(
+                f"p {{ {POOL} reg = <0x61e00000 0x3000000>; }};"
+                f" q {{ {POOL} reg = <0x64800000 0x800000>; }};"
+            ),
+        ),
+        "memblock=debug cma=0",
+    ),
+    # The pool is refused, and frees the kernel, which lives until its memory is used.
+    "the kernel is free": (
+        board(
+            (BASE, 256 * MIB),
+            extra=reserved(f"p {{ {POOL} reg = <0x60934000 0x800000>; }};"),
+        ),
+        "memblock=debug",
+    ),
+    # The memory map runs into the page tables of the pool's pages, then into the pool.
+    "a memory map over page tables": (
+        board(
+            (0x20000000, 256 * MIB),
+            extra=reserved(f"p {{ {POOL} reg = <0x20e00000 0x2000000>; }};"),
+        ),
+        "memblock=debug mem=24M@0x21000000",
+    ),
+    "no memory, and then mem=": (
+        board(
+            (BASE, 256 * MIB),
+            extra="chosen { linux,usable-memory-range = <0x10000000 0x1000000>; };",
+        ),
+        "memblock=debug mem=64M",
+    ),
+    **{
+        option: (board((BASE, 256 * MIB)), f"memblock=debug {option}")
+        for option in (
+            *("mem=2M", "mem=8M", "mem=14M", "mem=20M", "mem=22M", "mem=0x1607000"),
+            *("mem=64M@0x60400000", "mem=64M@0x10000000"),
+            # The memory map is indexed from PHYS_OFFSET: its end may lie far behind it.
+            *("mem=64M@0x68000000", "mem=64M@0x68000000 cma=0", "mem=32M@0x66000000 cma=8M"),
+            *("mem=64M@0x60c00000", "mem=64M@0x60c00000 cma=0", "mem=16M@0x60800000"),
+        )
+    },
+    "4 GiB from 0, in two cells": (
+        blob(
+            "",
+            "#address-cells = <2>; #size-cells = <2>;"
+            ' memory@0 { device_type = "memory"; reg = <0 0 1 0>; };',
+        ),
+        "memblock=debug",
+    ),
+    "a page less": (board((0, 0xFFFFF000)), "memblock=debug"),
+}
+
+
+@pytest.mark.parametrize("name", UNMAPPING)
+def test_the_model_lives_and_dies_where_the_kernel_does(image: KernelImage, name: str) -> None:
+    dtb, cmdline = UNMAPPING[name]
+    real = RealBoot(image, dtb=dtb, name=name, cmdline=cmdline)
+    b = kernel_source(real)
+    a = model_source(profile_of(image), dtb=dtb, name=name, cmdline=cmdline, **real.placed())
+    assert a.trace.stage == b.trace.stage
+    parts = {part.name: part for part in compare(a, b).parts}
+    assert not parts["outcome"].differences, view(compare(a, b)).lines
+    dead = {"log", *TO_THE_END} if a.died else set()
+    wrong = [n for n, part in parts.items() if part.differences and n not in dead]
+    assert not wrong, view(compare(a, b)).lines
 
 
 def scores(image: KernelImage, cases: list[Case], summary: list[str], what: str) -> None:

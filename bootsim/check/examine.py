@@ -30,6 +30,9 @@ from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refu
 MAPPING = "map_lowmem"
 # As the model calls what it reserves.
 IMAGE, BLOB, RAMDISK = "kernel image", "device tree", "initrd"
+# How deaths begin that come of a pool over the kernel, and of pools that share memory.
+UNMAPPED_BY_POOL = ("dma_contiguous_remap",)
+POOLS_OVERLAP = ("BUG: vm_area_add_early", "memblock_alloc: Linux faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ class Examined:
     tables: dict[str, Tables] = field(default_factory=dict)
     died: str | None = None
     silently: bool = False
+
+    def dies_of(self, *words: str) -> bool:
+        """Whether the boot died, and the death's words begin with one of `words`."""
+        return self.died is not None and self.died.startswith(words)
 
     @property
     def end(self) -> Tables:

@@ -21,7 +21,7 @@ from bootsim.check import (
     rules_reserved,
     rules_sections,
 )
-from bootsim.check.examine import Examined
+from bootsim.check.examine import POOLS_OVERLAP, UNMAPPED_BY_POOL, Examined
 from bootsim.check.findings import Finding, Severity
 
 Rule = Callable[[Examined], Iterator[Finding]]
@@ -70,7 +70,8 @@ def findings_of(boot: Examined) -> list[Finding]:
     if unseen:
         return unseen
     found = _once([finding for rule in RULES for finding in rule(boot)])
-    if boot.died is not None and not any(f.code in _FATAL for f in found):
+    told = _FATAL | _told_by(boot)
+    if boot.died is not None and not any(f.code in told for f in found):
         errors = [f.code for f in found if f.severity is Severity.ERROR]
         found.append(
             Finding(
@@ -83,6 +84,13 @@ def findings_of(boot: Examined) -> list[Finding]:
             )
         )
     return found
+
+
+def _told_by(boot: Examined) -> frozenset[str]:
+    """What tells this boot's death, and is no death in others."""
+    if boot.dies_of(*UNMAPPED_BY_POOL):
+        return frozenset({"E-PAYLOAD-RESERVED"})
+    return frozenset({"E-RESERVED-OVERLAP"} if boot.dies_of(*POOLS_OVERLAP) else ())
 
 
 def _once(found: list[Finding]) -> list[Finding]:

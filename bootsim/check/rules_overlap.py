@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bootsim.check.examine import BLOB, IMAGE, Examined
+from bootsim.check.examine import BLOB, IMAGE, POOLS_OVERLAP, Examined
 from bootsim.check.findings import Area, Finding, named
 from bootsim.check.loading import TREE
 from bootsim.check.nodes import is_pool, name_of, reserved_nodes
@@ -165,10 +165,12 @@ def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
         cause = "They are entries of one reg. Linux says nothing of that."
     elif not said:
         cause = "Linux compares only neighbours, by the first entry of reg: it says nothing here."
+    fatal = (one.pool or other.pool) and boot.dies_of(*POOLS_OVERLAP)
     return Finding(
         "E-RESERVED-OVERLAP",
         f"{first.area} and {second.area} share {both}",
         cause=cause,
+        cost=boot.fate if fatal else "",
         node=_path(first),
         prop="reg",
         related=(second.area.what,),

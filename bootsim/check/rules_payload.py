@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bootsim.check.examine import BLOB, IMAGE, RAMDISK, Examined
+from bootsim.check.examine import BLOB, IMAGE, RAMDISK, UNMAPPED_BY_POOL, Examined
 from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece
 from bootsim.check.rules_cells import misread_nodes
@@ -175,7 +175,7 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
         cost = "Linux gives the initrd's memory back when it has unpacked it, the region's with it."
         if region.what == BLOB:
             cost = "What the boot loader loads last is whole, the other is not."
-    elif area.what == IMAGE and _is_pool(boot, region):
+    elif area.what == IMAGE and _is_pool(boot, region) and boot.dies_of(*UNMAPPED_BY_POOL):
         cost = "Linux unmaps a pool before it maps it again, itself with it, and dies."
     elif what == TREE and nomap:
         code = "E-DTB-IN-NOMAP"

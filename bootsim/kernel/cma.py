@@ -5,7 +5,8 @@ Linux: mm/cma.c, kernel/dma/contiguous.c.
 
 from __future__ import annotations
 
-from bootsim.kernel.kernel import NUMA_NO_NODE, CmaArea, Kernel
+from bootsim.kernel.kernel import NUMA_NO_NODE, CmaArea, Kernel, ReservedMem
+from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, round_up
 from bootsim.kernel.params import memparse
 from bootsim.trace import Refusal
@@ -171,3 +172,44 @@ def cma_init_reserved_mem(kernel: Kernel, base: int, size: int, name: str) -> Cm
     kernel.vars.totalcma_pages += size >> PAGE_SHIFT
     kernel.use(base, size, f"CMA area {name}")
     return area
+
+
+def rmem_cma_setup(kernel: Kernel, region: ReservedMem) -> int:
+    """Make a reusable pool a CMA area; 0 or a negative errno."""
+    props = region.node.props
+    default = "linux,cma-default" in props
+    strict = kernel.profile.features.cma == "strict"
+    if strict and default and cma_is_given(kernel):
+        kernel.pr_info(
+            f"Reserved memory: bypass {region.node.name} node, using cmdline CMA params instead"
+        )
+        return -EBUSY
+    if "reusable" not in props or "no-map" in props:
+        return -EINVAL
+    align = cma_min_alignment(kernel)
+    if (region.base | region.size) & (align - 1):
+        kernel.refuse(
+            Refusal("cma-alignment", region.base, region.size, region.node.path, align=align)
+        )
+        kernel.pr_err("Reserved memory: incorrect alignment of CMA region")
+        return -EINVAL
+    area = cma_init_reserved_mem(kernel, region.base, region.size, region.node.name)
+    if area is None:
+        kernel.pr_err("Reserved memory: unable to setup CMA region")
+        return -EINVAL
+    if kernel.profile.features.pools_remapped_by == "setup":
+        dma_contiguous_early_fixup(kernel, region.base, region.size)
+    if default:
+        kernel.cma_default_area = area
+    kernel.pr_info(
+        f"Reserved memory: created CMA memory pool at {region.base:#010x},"
+        f" size {region.size >> 20} MiB"
+    )
+    return 0
+
+
+def note_for_remap(kernel: Kernel, node: FdtNode, base: int, size: int) -> None:
+    """Since 6.17, and in stable kernels: pools are to be mapped by pages, set up or not."""
+    pool = node.is_compatible("shared-dma-pool") and "reusable" in node.props
+    if pool and kernel.profile.features.pools_remapped_by == "reservation":
+        dma_contiguous_early_fixup(kernel, base, size)

@@ -155,7 +155,6 @@ def find_limits(kernel: Kernel) -> None:
 def zone_sizes_init(kernel: Kernel) -> None:
     """One node; its lowest zone is lowmem, HighMem what lies above."""
     variables, config = kernel.vars, kernel.profile.config
-    _check_memory_start(kernel)
     zones = _zone_spans(kernel)
     allocator = PageAllocator(
         kernel.memory,
@@ -181,9 +180,12 @@ def zone_sizes_init(kernel: Kernel) -> None:
             return 0
         phys = kernel.virt_to_phys(virt)
         kernel.use(phys, size, _MEMMAP_PARTS.get(caller, caller))
+        if caller == allocator.layout.memmap_caller:
+            _check_memory_map(kernel, allocator.layout, phys)
         return phys
 
-    allocator.free_area_init_node(0, zones, alloc)
+    allocator.free_area_init_node(0, zones, alloc, kernel.phys_offset >> PAGE_SHIFT)
+    _check_memory_map(kernel, allocator.layout, allocator.mem_map.phys)
     kernel.page_alloc = allocator
     if not allocator.layout.counts_memmap:
         calc_nr_kernel_pages(kernel)
@@ -222,15 +224,20 @@ def _zone_spans(kernel: Kernel) -> list[ZoneSpan]:
     ]
 
 
-def _check_memory_start(kernel: Kernel) -> None:
-    """Stop where Linux would write past the memory map.
+def _check_memory_map(kernel: Kernel, layout: PageLayout, phys: int) -> None:
+    """Stop where Linux writes past its memory map, at `phys`, until it leaves the linear map.
 
-    The flat memory map is indexed from PHYS_OFFSET; alloc_node_mem_map() makes up for memory that
-    starts later only within one block of the highest order.
+    The map begins with the block of the highest order that memory starts in, but is indexed from
+    PHYS_OFFSET: where that is in a block before, the struct pages lie behind their place, over
+    what is there. Up to the handover that is borne, unless it is the page tables that map them:
+    to be called before they are written, and after.
     """
-    start = kernel.vars.min_low_pfn
-    block = round_down(start, 1 << (kernel.profile.config.max_order - 1))
-    if kernel.phys_offset >> PAGE_SHIFT not in (start, block):
+    start, first = kernel.vars.min_low_pfn, kernel.phys_offset >> PAGE_SHIFT
+    if round_down(start, layout.max_order_nr_pages) <= first <= start:
+        return
+    low = phys + (start - first) * layout.struct_page_size
+    high = phys + (kernel.vars.max_pfn - first) * layout.struct_page_size
+    if low < phys or kernel.first_unmapped(kernel.phys_to_virt(low), high - low):
         raise KernelPanic(
             f"memmap_init: memory starts at {start << PAGE_SHIFT:#010x}, in another block than"
             f" PHYS_OFFSET {kernel.phys_offset:#010x}: Linux writes past its memory map and dies"

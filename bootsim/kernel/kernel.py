@@ -156,7 +156,7 @@ class Kernel:
             warn=weakly(self.warn),
         )
         self.memblock.initialize()
-        self.memblock.is_mapped = weakly(self._is_mapped, default=True)
+        self.memblock.before_zeroing = weakly(self.before_zeroing)
         self.page_alloc: PageAllocator | None = None
         self._cont: tuple[int, str] | None = None  # a line that has no end yet: level, text
         self._guest_code: list[tuple[int, int]] = []
@@ -176,6 +176,7 @@ class Kernel:
         self.early_maps: dict[int, tuple[int, int]] = {}  # slot: virtual address, size
         self.earlycon_mapbase: int | None = None  # physical address of the earlycon's registers
         self.bootconsole_is_mapped = True
+        self.lowmem_is_mapped = False  # by the kernel's own page tables
         self.cma_areas: list[CmaArea] = []
         self.cma_default_area: CmaArea | None = None
         self.cma_cmdline: tuple[int, int, int] | None = None  # size, base, limit (bytes)
@@ -196,16 +197,33 @@ class Kernel:
         self.dram_sync = (0, 0)  # base, size (bytes): arch/arm/mach-omap2/omap4-common.c
         self.possible_cpus = {0}  # cpu_possible_mask: kernel/cpu.c
 
-    def _is_mapped(self, phys: int) -> bool:
-        """Whether the linear map has `phys`, by the page tables in RAM."""
-        if self._cpu is None:
-            return True  # no head.S has made any
-        try:
-            table = self.virt_to_phys(self.profile.swapper_pg_dir)
-            walk(self.memory, table, self.phys_to_virt(phys))
-        except TranslationFault:
-            return False
-        return True
+    def first_unmapped(self, virt: int, size: int) -> int | None:
+        """The first address of virtual [virt, virt + size) that the page tables in RAM do not map;
+        None where they map all."""
+        table, end = self.virt_to_phys(self.profile.swapper_pg_dir), virt + size
+        while virt < end:
+            try:
+                found = walk(self.memory, table, virt)
+            except TranslationFault:
+                return virt
+            virt += found.size - virt % found.size
+        return None
+
+    def before_zeroing(self, base: int, size: int) -> None:
+        """What comes of writing to physical [base, base + size) through the linear map.
+
+        Raises KernelPanic where the kernel's own page tables do not map it. Before there are any,
+        drivers that ask for memory too early are told, and go on.
+        """
+        if self._cpu is None and not self.lowmem_is_mapped:
+            return  # no head.S has made page tables
+        unmapped = self.first_unmapped(self.phys_to_virt(base), size)
+        if unmapped is None:
+            return
+        text = f"memblock_alloc: Linux faults as it zeroes {self.virt_to_phys(unmapped):#010x}"
+        if self.lowmem_is_mapped:
+            raise KernelPanic(f"{text}, which its page tables do not map, and dies silently")
+        self.note(f"{text}: no page table maps it yet")
 
     def _write_constants(self) -> None:
         """What the image holds, and what head.S finds out (__fixup_pv_table)."""

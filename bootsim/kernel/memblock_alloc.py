@@ -407,10 +407,8 @@ class MemblockAllocation(MemblockRanges):
         return inlined_into if self.features.inlined_alloc_range_nid else "memblock_alloc_range_nid"
 
     def _zero(self, addr: int, size: int) -> None:
-        if self.is_mapped is not None and size and not self.is_mapped(addr):
-            self._note(
-                f"memblock_alloc: Linux faults as it zeroes {addr:#010x}: no page table maps it yet"
-            )
+        if self.before_zeroing is not None:
+            self.before_zeroing(addr, size)
         for base, length in self._blocks(addr, size):
             self.ram.zero(base, length)
 

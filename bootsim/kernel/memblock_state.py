@@ -103,8 +103,8 @@ class MemblockState:
         self._debug = memory.words(at.debug, 1) if at.debug else memoryview(bytearray(4)).cast("I")
         self.can_resize = False
         self.has_some_mirror = False
-        # Whether the kernel's page tables map a physical address; without it all is mapped.
-        self.is_mapped: Callable[[int], bool] | None = None
+        # Told of physical base and size before memory is zeroed, which must be mapped for that.
+        self.before_zeroing: Callable[[int, int], None] | None = None
         # The page allocator's kzalloc_node(size, nid) and kfree(virt), once there is one.
         self.late_alloc: Callable[[int, int], int] | None = None
         self.late_free: Callable[[int], None] | None = None

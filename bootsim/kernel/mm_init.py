@@ -59,9 +59,13 @@ class Node:
         layout: PageLayout,
         nid: int,
         spans: Sequence[ZoneSpan],
+        first_pfn: int | None = None,
     ) -> None:
         """The node `nid` with the zones `spans`; free_area_init_node() fills it in.
 
+        The memory map is allocated for whole blocks, from that on in which memory starts. A flat
+        one is indexed from `first_pfn`, that of PHYS_OFFSET: only where memory starts there
+        alloc_node_mem_map() sees to it that its first entry is the block's.
         ZONE_MOVABLE, which every kernel has, is appended where it is not given. Raises
         BootsimError for zones out of order or without any RAM.
         """
@@ -77,6 +81,8 @@ class Node:
         self.start_pfn = min(span.start_pfn for span in spans if span.spanned_pages)
         self.end_pfn = max(span.end_pfn for span in spans if span.spanned_pages)
         # MAX_NR_ZONES decides how many bits of page->flags name the zone (ZONES_SHIFT).
+        block = round_down(self.start_pfn, layout.max_order_nr_pages)
+        self.map_start_pfn = block if first_pfn in (None, self.start_pfn) else first_pfn
         self.zones_pgshift = 32 - (len(spans) - 1).bit_length()
 
         phys, virt = layout.pgdat_addr, linear.phys_to_virt(layout.pgdat_addr)
@@ -98,6 +104,8 @@ class Node:
                 PfnRange(round_down(start, block), round_up(end, block))
                 for start, end in self.present
             )
+            first = self.map_start_pfn
+            self._valid = [PfnRange(max(low, first), high) for low, high in self._valid]
         self._valid_starts = [start for start, _ in self._valid]
 
     def pfn_valid(self, pfn: int) -> bool:
@@ -196,8 +204,8 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
     """Allocate the memory map, out to whole blocks of the highest order."""
     layout = node.layout
     start = round_down(node.start_pfn, layout.max_order_nr_pages)
-    count = round_up(node.end_pfn, layout.max_order_nr_pages) - start
-    size = count * layout.struct_page_size
+    end = round_up(node.end_pfn, layout.max_order_nr_pages)
+    size = (end - start) * layout.struct_page_size
     phys = alloc(size, node.nid, layout.memmap_caller)
     if not phys:
         raise KernelPanic.panic(f"Failed to allocate {size} bytes for node {node.nid} memory map")
@@ -206,8 +214,8 @@ def alloc_node_mem_map(node: Node, alloc: Alloc) -> None:
         node.memory,
         phys=phys,
         virt=virt,
-        start_pfn=start,
-        count=count,
+        start_pfn=node.map_start_pfn,
+        count=end - node.map_start_pfn,
         page_size=layout.struct_page_size,
     )
     node.struct.node_mem_map = node.mem_map.page_virt(node.start_pfn - start)
@@ -310,8 +318,11 @@ def memmap_init(node: Node, printk: Printk) -> None:
                 above = PfnRange(max(round_down(start, block), below.end), start)
                 for low, high in (below, above):
                     if low < high:
-                        first = low - mem_map.start_pfn
-                        mem_map.init_pages(first, high - low, flags | PG_RESERVED)
+                        # Linux writes the pages below it in front of the map, where all is free.
+                        first = max(low, mem_map.start_pfn)
+                        if first < high:
+                            entry = first - mem_map.start_pfn
+                            mem_map.init_pages(entry, high - first, flags | PG_RESERVED)
                 pages = sum(high - low for low, high in (below, above))
                 if pages:
                     where = f"On node {node.nid}, zone {zone.name}"

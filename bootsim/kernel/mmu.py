@@ -11,6 +11,8 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import (
+    OWN_BSS,
+    OWN_PARTS,
     PAGE_SHIFT,
     PAGE_SIZE,
     PMD_SIZE,
@@ -252,6 +254,7 @@ def paging_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
     kernel.memblock.set_current_limit(variables.arm_lowmem_limit)
     if kernel.profile.features.maps_kernel_apart:
         map_kernel(kernel)
+    kernel.lowmem_is_mapped = True
     dma_contiguous_remap(kernel)
     early_fixmap_shutdown(kernel)
     devicemaps_init(kernel, map_io)
@@ -266,8 +269,9 @@ def prepare_page_table(kernel: Kernel) -> None:
     """Clear what head.S mapped, but for the first bank of lowmem with the kernel in it.
 
     Raises KernelPanic where the kernel is not in that bank: Linux unmaps itself here and dies
-    without a word. Where only the 2 MiB that the bank ends in are the kernel's last, the end of its
-    .bss is not mapped until map_lowmem(): Debian's kernel lives, as long as it needs nothing there.
+    without a word. Where only the end of its .bss is behind, it is not mapped until lowmem or, if
+    that is mapped apart, the kernel is: Debian's kernel lives, as long as it needs nothing there.
+    So it does with only text cleared, which the TLB still has, but not its data.
     """
     layout, variables = kernel.profile.layout, kernel.vars
     pmd_clear(kernel, 0, layout.page_offset)
@@ -276,13 +280,18 @@ def prepare_page_table(kernel: Kernel) -> None:
     end = min(region.base + region.size, variables.arm_lowmem_limit)
     start, stop = kernel.phys_to_virt(end) & -PMD_SIZE, vmalloc_start(kernel)
     if start < kernel.symbol("_end") and kernel.symbol("_stext") < stop:
-        if end < kernel.pa_symbol("_end") or start < kernel.symbol("__bss_start"):
+        bss = kernel.symbol("__bss_start")
+        lost = end < kernel.pa_symbol("_end") or start < bss
+        if kernel.profile.features.maps_kernel_apart:
+            lost = start < bss and kernel.symbol("_sdata") < stop
+        if lost:
             raise KernelPanic(
                 f"prepare_page_table: the first bank of lowmem ends at {end:#010x}, the kernel at"
                 f" {kernel.pa_symbol('_end'):#010x}: Linux unmaps itself here and dies silently"
             )
-        unmapped = kernel.symbol("_end") - start
-        kernel.refuse(Refusal("bss-unmapped", kernel.virt_to_phys(start), unmapped, start=end))
+        if start >= bss:
+            unmapped = kernel.symbol("_end") - start
+            kernel.refuse(Refusal("bss-unmapped", kernel.virt_to_phys(start), unmapped, start=end))
     pmd_clear(kernel, start, stop)
 
 
@@ -293,6 +302,11 @@ def map_lowmem(kernel: Kernel) -> None:
     """
     if kernel.profile.features.maps_kernel_apart:
         for start, end in _lowmem_beside_kernel(kernel):
+            if start > end and end % SECTION_SIZE:
+                raise KernelPanic(
+                    f"map_lowmem: a bank ends at {end:#010x}, in the sections that hold the kernel:"
+                    " Linux maps on until the address comes round, and dies silently"
+                )
             virt, kind = kernel.phys_to_virt(start), mem_type(kernel, "MT_MEMORY_RW")
             create_mapping(kernel, virt, start, end - start, kind)
         return
@@ -361,15 +375,47 @@ def map_kernel(kernel: Kernel) -> None:
 
 
 def dma_contiguous_remap(kernel: Kernel) -> None:
-    """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c)."""
-    kind = mem_type(kernel, "MT_MEMORY_DMA_READY")
+    """Map the CMA areas in lowmem by pages, whose attributes can change (dma-mapping.c).
+
+    The pmds from an area's start on are cleared before, whole ones, whatever else is in them.
+    Raises KernelPanic where that is the kernel itself: at once, or if the end of its .bss, which it
+    can do without for that long, is not mapped again.
+    """
+    kind, function = mem_type(kernel, "MT_MEMORY_DMA_READY"), "dma_contiguous_remap"
     for start, size in kernel.dma_mmu_remap:
         end = min(start + size, kernel.vars.arm_lowmem_limit)
         if start >= end:
             continue
-        pmd_clear(kernel, kernel.phys_to_virt(start), kernel.phys_to_virt(end))
+        virt = kernel.phys_to_virt(start)
+        first, count = virt & -PMD_SIZE, -(-(end - start) // PMD_SIZE)
+        behind = first + count * PMD_SIZE
+        pmd_clear(kernel, first, behind)
+        _check_own_mapping(kernel, first, behind, function)
         kernel.flush_tlb_all()
-        iotable_init(kernel, [(kernel.phys_to_virt(start), start, end - start)], kind)
+        iotable_init(kernel, [(virt, start, end - start)], kind)
+        _check_own_mapping(kernel, first, behind, function, (OWN_BSS,))
+
+
+def _check_own_mapping(
+    kernel: Kernel,
+    start: int,
+    end: int,
+    function: str,
+    parts: tuple[tuple[str, str, str], ...] = OWN_PARTS,
+) -> None:
+    """Raise KernelPanic where virtual [start, end), cleared by `function`, has held the kernel.
+
+    By the page tables in RAM: Linux goes on in its text, with its data and its stack.
+    """
+    for name, *symbols in parts:
+        first, behind = map(kernel.symbol, symbols)
+        at = max(start, first)
+        unmapped = kernel.first_unmapped(at, min(end, behind) - at)
+        if unmapped is not None:
+            raise KernelPanic(
+                f"{function}: Linux has unmapped {kernel.virt_to_phys(unmapped):#010x}, in its own"
+                f" {name}, and dies silently"
+            )
 
 
 def set_fixmap_io(kernel: Kernel, phys: int) -> None:
@@ -400,7 +446,9 @@ def devicemaps_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
     vectors = early_alloc(kernel, 2 * PAGE_SIZE, "exception vectors")
     poison = _UNDEFINED_INSTRUCTION.to_bytes(4, "little")
     kernel.memory.write(vectors, poison * (PAGE_SIZE // 4))
-    pmd_clear(kernel, vmalloc_start(kernel), layout.fixaddr_top & -PMD_SIZE)
+    start, end = vmalloc_start(kernel), layout.fixaddr_top & -PMD_SIZE
+    pmd_clear(kernel, start, end)
+    _check_own_mapping(kernel, start, end, "devicemaps_init")
     tree = kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer"))
     if tree and kernel.profile.features.maps_fdt:
         kind = mem_type(kernel, "MT_MEMORY_RO")

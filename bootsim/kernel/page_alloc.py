@@ -73,9 +73,14 @@ class PageAllocator:
 
     # The boot.
 
-    def free_area_init_node(self, nid: int, zones: Sequence[ZoneSpan], alloc: Alloc) -> None:
-        """Set up the node `nid` with `zones` (see mm_init.free_area_init_node)."""
-        self.node = Node(self.memory, self.linear, self.layout, nid, zones)
+    def free_area_init_node(
+        self, nid: int, zones: Sequence[ZoneSpan], alloc: Alloc, first_pfn: int | None = None
+    ) -> None:
+        """Set up the node `nid` with `zones` (see mm_init.free_area_init_node).
+
+        A flat memory map is indexed from `first_pfn` (see mm_init.Node).
+        """
+        self.node = Node(self.memory, self.linear, self.layout, nid, zones, first_pfn)
         free_area_init_node(self.node, alloc, self.printk)
         self.zones = self.node.zones
         self.mem_map = self.node.mem_map

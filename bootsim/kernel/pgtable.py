@@ -106,6 +106,7 @@ def early_alloc(kernel: Kernel, size: int, what: str, *, align: int | None = Non
     phys = kernel.memblock.phys_alloc(size, align, caller="early_alloc")
     if not phys:
         raise KernelPanic.panic(f"early_alloc: Failed to allocate {size} bytes align={align:#x}")
+    kernel.before_zeroing(phys, size)
     kernel.memory.zero(phys, size)
     kernel.use(phys, size, what)
     return phys

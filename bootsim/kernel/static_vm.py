@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
+from bootsim.errors import KernelPanic
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, SECTION_SIZE, round_up
 from bootsim.kernel.pgtable import MemType, create_mapping, early_alloc, pmd_entry
@@ -27,13 +28,24 @@ def iotable_init(kernel: Kernel, io_desc: Sequence[tuple[int, int, int]], kind: 
     for virt, phys, length in io_desc:
         create_mapping(kernel, virt, phys, length, kind)
         pages = round_up(length + virt % PAGE_SIZE, PAGE_SIZE)
-        insort(kernel.static_vms, (virt & -PAGE_SIZE, pages))
+        _add_static_vm_early(kernel, virt & -PAGE_SIZE, pages)
 
 
 def vm_reserve_area_early(kernel: Kernel, virt: int, size: int, what: str) -> None:
     """Keep virtual [virt, virt + size) from vmalloc()."""
     caller = "vm_reserve_area_early"
     kernel.memblock_alloc(kernel.profile.config.static_vm_size, _ALIGN, what, caller=caller)
+    _add_static_vm_early(kernel, virt, size)
+
+
+def _add_static_vm_early(kernel: Kernel, virt: int, size: int) -> None:
+    """Remember a fixed mapping; no two may share an address (mm/vmalloc.c, vm_area_add_early)."""
+    for other, length in kernel.static_vms:
+        if virt < other + length and other < virt + size:
+            raise KernelPanic(
+                f"BUG: vm_area_add_early: the mapping [{virt:#010x}-{virt + size - 1:#010x}]"
+                f" overlaps [{other:#010x}-{other + length - 1:#010x}]"
+            )
     insort(kernel.static_vms, (virt, size))
 
 

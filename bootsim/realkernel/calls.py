@@ -134,8 +134,10 @@ def _said(record: LogRecord) -> Iterator[Event]:
 
 def _same_call(seen: MemblockRange | MemblockAlloc, logged: Event) -> bool:
     if isinstance(seen, MemblockRange):
+        # The log shows the last byte: size 0 at address 0 looks like 4 GiB.
         return isinstance(logged, MemblockRange) and (
-            (seen.function, seen.base, seen.size) == (logged.function, logged.base, logged.size)
+            (seen.function, seen.base) == (logged.function, logged.base)
+            and (seen.size - logged.size) % (1 << 32) == 0
         )
     return isinstance(logged, MemblockAlloc) and seen == replace(
         logged, caller=seen.caller, debug=False
