@@ -19,6 +19,7 @@ from bootsim.kernel.libfdt import Fdt
 from bootsim.kernel.variants import with_vmsplit
 from bootsim.realkernel.boot import RealBoot
 from bootsim.realkernel.image import load_kernel_image
+from bootsim.trace import HANDOVER
 from tests.problems import Problem, payload_of, problems, profile_of
 from tests.requirements import need_kernel
 
@@ -171,10 +172,7 @@ def test_linux_says_so_too(problem: Problem) -> None:
             continue
         for line in finding.log:
             assert line in lines, (finding.code, died)
-    fatal = {"E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-INITRD-HIGHMEM", "E-MEMORY-TOO-SMALL"}
-    fatal |= {"E-DTB-ALIGN", "E-MEM-EXCEEDS", "E-SECTION-SPLIT"}
-    late = "across-lowmem" in problem.name  # it is when Linux unpacks the initrd that it dies
-    assert (died is not None) == bool(fatal & set(problem.codes)) or late, died
+    assert (died is not None) == (report.stage != HANDOVER), died
 
 
 @pytest.mark.slow
