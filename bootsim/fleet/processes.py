@@ -6,6 +6,7 @@ too long, it is ended.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -158,6 +159,7 @@ def _work(pipe: Connection, other: Connection, job: Job[Any, Any, Any]) -> None:
     """A process's main function."""
     other.close()  # or this process would never see the end of its pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that reports
+    gc.freeze()  # what came with the fork is never garbage: no need to look through it
     while True:
         try:
             item = pipe.recv()
