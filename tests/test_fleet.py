@@ -55,6 +55,11 @@ def act(name: str) -> str:
         time.sleep(0.3)
     while name.startswith("/") and not Path(name).exists():
         time.sleep(0.01)
+    if name.startswith("meet "):  # all four, or none ends
+        _, place, number = name.split()
+        (Path(place) / number).touch()
+        while len(list(Path(place).iterdir())) < 4:
+            time.sleep(0.01)
     return f"{name} done"
 
 
@@ -135,12 +140,14 @@ def test_what_if_is_asked_of_a_cluster_too(pools: Pools) -> None:
     assert sum(len(answer.rows) for answer in answers) >= 8
 
 
-def test_a_result_comes_before_those_behind_it_are_done(kind: str, pools: Pools) -> None:
-    results = run_each(["quick", "spin"], ACT, pools(kind, timeout=5.0))
-    start = time.monotonic()
+def test_a_result_comes_before_those_behind_it_are_done(
+    kind: str, pools: Pools, tmp_path: Path
+) -> None:
+    held = tmp_path / "go on"
+    results = run_each(["quick", str(held)], ACT, pools(kind))
     assert next(results) == "quick done"
-    assert time.monotonic() - start < 4
-    results.close()
+    held.touch()
+    assert list(results) == [f"{held} done"]
 
 
 ONE_BAD = (
@@ -196,10 +203,9 @@ def test_one_process_has_a_time_limit_and_dies_for_itself() -> None:
     ]
 
 
-def test_slow_things_run_side_by_side() -> None:
-    start = time.monotonic()
-    run([f"slow{n}" for n in range(8)], Processes(8))
-    assert time.monotonic() - start < 2.0
+def test_they_run_side_by_side(tmp_path: Path) -> None:
+    names = [f"meet {tmp_path} {number}" for number in range(4)]
+    assert run(names, Processes(4, timeout=30)) == [f"{name} done" for name in names]
 
 
 def test_no_process_is_left_behind() -> None:
@@ -253,14 +259,13 @@ def open_here(pid: int, path: str) -> str:
         ("tcp://no-such-host.invalid:8786", "not known|resolution"),
     ],
 )
-def test_no_scheduler(address: str, words: str) -> None:
+def test_no_scheduler(address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     need_module("distributed")
-    start = time.monotonic()
+    monkeypatch.setattr("bootsim.fleet.cluster._CONNECT", 1000.0)  # and it is told at once
     with pytest.raises(BootsimError, match=words) as caught:
         run(["a", "b"], Cluster(address))
     assert str(caught.value).startswith(f"--scheduler {address}: ")
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - start < 5
 
 
 def test_who_answers_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
