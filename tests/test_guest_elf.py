@@ -451,10 +451,10 @@ def test_many_symbols_are_read_and_linked_in_time(folder: Path) -> None:
     source = folder / "many.S"
     source.write_text(f".text\nbase:\n{names}\n.rept 20000\n.word missing\n.endr\n")
     path = compile_object(source, folder / "many.o")
-    start = time.monotonic()
+    start = time.process_time()  # of this process: what else the machine does is no matter
     with pytest.raises(BootsimError, match="undefined symbol 'missing'"):
         load_guest_drivers([path], PROFILE)
     shared = lld(folder / "many.so", "-shared", "-z", "notext", path)
     with pytest.raises(BootsimError, match="undefined symbol 'missing'"):
         load_guest_drivers([shared], PROFILE)
-    assert time.monotonic() - start < SECONDS_MAX
+    assert time.process_time() - start < SECONDS_MAX
