@@ -44,7 +44,7 @@ class Processes:
             return
         crew = _Crew(job, items, self.timeout)
         try:
-            yield from crew.run(min(self.count or len(os.sched_getaffinity(0)), len(items)))
+            yield from crew.run(min(self.count or _cpus(), len(items)))
         finally:
             crew.end()
 
@@ -149,6 +149,13 @@ class _Crew(Generic[Item, Loaded, Result]):
         if self._next < len(self._items):
             self._start()
         return self._job.failed(item, Lost(why))
+
+
+def _cpus() -> int:
+    """How many CPUs this process may use; where the system does not tell, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _ending(code: int) -> str:
