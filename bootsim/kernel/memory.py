@@ -14,15 +14,6 @@ PMD_SIZE = 1 << 21  # arch/arm/include/asm/pgtable-2level.h: a Linux pmd is two 
 PHYS_ADDR_MAX = 0xFFFFFFFF
 # What /proc/iomem shows (mem_res[], arch/arm/kernel/setup.c): name, first symbol, the one behind.
 KERNEL_SECTIONS = (("Kernel code", "_text", "__init_begin"), ("Kernel data", "_sdata", "_end"))
-# Parts of the kernel's image that it cannot do without: name, first symbol, the one behind. Without
-# the end of its .bss Debian's kernel lives for a while.
-OWN_BSS = ("bss", "__bss_start", "_end")
-OWN_PARTS = (
-    ("text", "_stext", "_etext"),
-    ("rodata", "__start_rodata", "__end_rodata"),
-    ("init text", "_sinittext", "_einittext"),
-    ("data", "_sdata", "__bss_start"),
-)
 
 
 def pfn_up(addr: int) -> int:

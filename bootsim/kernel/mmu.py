@@ -11,8 +11,6 @@ from bootsim.errors import KernelPanic
 from bootsim.kernel.init import bootmem_init
 from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.memory import (
-    OWN_BSS,
-    OWN_PARTS,
     PAGE_SHIFT,
     PAGE_SIZE,
     PMD_SIZE,
@@ -20,6 +18,7 @@ from bootsim.kernel.memory import (
     round_down,
     round_up,
 )
+from bootsim.kernel.own_mapping import OWN_BSS, check_own_mapping
 from bootsim.kernel.params import memparse, null_parameter
 from bootsim.kernel.pgtable import (
     DOMAIN_IO,
@@ -390,32 +389,10 @@ def dma_contiguous_remap(kernel: Kernel) -> None:
         first, count = virt & -PMD_SIZE, -(-(end - start) // PMD_SIZE)
         behind = first + count * PMD_SIZE
         pmd_clear(kernel, first, behind)
-        _check_own_mapping(kernel, first, behind, function)
+        check_own_mapping(kernel, first, behind, function)
         kernel.flush_tlb_all()
         iotable_init(kernel, [(virt, start, end - start)], kind)
-        _check_own_mapping(kernel, first, behind, function, (OWN_BSS,))
-
-
-def _check_own_mapping(
-    kernel: Kernel,
-    start: int,
-    end: int,
-    function: str,
-    parts: tuple[tuple[str, str, str], ...] = OWN_PARTS,
-) -> None:
-    """Raise KernelPanic where virtual [start, end), cleared by `function`, has held the kernel.
-
-    By the page tables in RAM: Linux goes on in its text, with its data and its stack.
-    """
-    for name, *symbols in parts:
-        first, behind = map(kernel.symbol, symbols)
-        at = max(start, first)
-        unmapped = kernel.first_unmapped(at, min(end, behind) - at)
-        if unmapped is not None:
-            raise KernelPanic(
-                f"{function}: Linux has unmapped {kernel.virt_to_phys(unmapped):#010x}, in its own"
-                f" {name}, and dies silently"
-            )
+        check_own_mapping(kernel, first, behind, function, (OWN_BSS,))
 
 
 def set_fixmap_io(kernel: Kernel, phys: int) -> None:
@@ -448,7 +425,7 @@ def devicemaps_init(kernel: Kernel, map_io: Callable[[Kernel], None]) -> None:
     kernel.memory.write(vectors, poison * (PAGE_SIZE // 4))
     start, end = vmalloc_start(kernel), layout.fixaddr_top & -PMD_SIZE
     pmd_clear(kernel, start, end)
-    _check_own_mapping(kernel, start, end, "devicemaps_init")
+    check_own_mapping(kernel, start, end, "devicemaps_init")
     tree = kernel.memory.read_u32(kernel.pa_symbol("__atags_pointer"))
     if tree and kernel.profile.features.maps_fdt:
         kind = mem_type(kernel, "MT_MEMORY_RO")
