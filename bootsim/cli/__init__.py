@@ -39,6 +39,9 @@ def cli() -> None:
     bootsim kernel vmlinuz --dtb board.dtb  a real kernel on the same machine
     bootsim compare model vmlinuz           the two side by side
     bootsim check board.dts                 what goes wrong with memory on a board
+    dmesg | bootsim explain --dtb board.dtb what a kernel's messages about memory mean there
+    bootsim whatif board.dtb --vary highmem=y,n     what another kernel or command line costs
+    bootsim report -o report.html           a boot as one file to hand on, with a slider
     """
 
 
