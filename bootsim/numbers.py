@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,32}|[0-9]{1,32})([kKmMgG]?)(?:i?[bB])?")
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30}
@@ -25,3 +26,10 @@ def size_text(size: int) -> str:
             text = f"{size / (1 << shift):.1f}".removesuffix(".0")
             return f"{text} {unit}"
     return f"{size} B"
+
+
+def listed(words: Iterable[str], shown: int = 4) -> str:
+    """`words` in a sentence: the first few, and how many more there are."""
+    every = list(words)
+    more = f" and {len(every) - shown} more" if len(every) > shown else ""
+    return ", ".join(every[:shown]) + more

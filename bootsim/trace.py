@@ -100,6 +100,13 @@ class MemblockResize:
     debug: bool
 
 
+# What every source calls the memory that a boot begins with, in Use.what.
+KERNEL_IMAGE = "kernel image"
+DEVICE_TREE = "device tree"
+RAMDISK = "initrd"
+PG_DIR = "swapper_pg_dir"
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """The kernel has named what it keeps in [base, base + size); later names are more telling."""

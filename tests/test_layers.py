@@ -34,7 +34,7 @@ ROOMS = {
     },
     "driver": {"errors", "trace", "kernel"},
     "guest": {"errors", "cache", "trace", "machine", "kernel", "driver"},
-    "dmesg": {"errors", "trace", "machine", "devicetree", "kernel", "inputs"},
+    "dmesg": {"errors", "numbers", "trace", "machine", "devicetree", "kernel", "inputs"},
     "realkernel": {
         *("errors", "trace", "weak", "resources", "machine", "devicetree", "kernel"),
         *("booted", "cache", "inputs", "loader", "dmesg", "simulate"),

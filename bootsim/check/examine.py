@@ -24,15 +24,21 @@ from bootsim.kernel.memory import round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.kernel.profile import Profile
 from bootsim.machine.memory import Range
-from bootsim.trace import BootStopped, CreateMapping, Event, MemblockRange, Refusal, Stage, Use
+from bootsim.trace import (
+    DEVICE_TREE,
+    KERNEL_IMAGE,
+    RAMDISK,
+    BootStopped,
+    CreateMapping,
+    Event,
+    MemblockRange,
+    Refusal,
+    Stage,
+    Use,
+)
 
 # Where the linear map is begun, in Examined.tables: the second adjust_lowmem_bounds() has been.
 MAPPING = "map_lowmem"
-# As the model calls what it reserves.
-IMAGE, BLOB, RAMDISK = "kernel image", "device tree", "initrd"
-# How deaths begin that come of a pool over the kernel, and of pools that share memory.
-UNMAPPED_BY_POOL = ("dma_contiguous_remap",)
-POOLS_OVERLAP = ("BUG: vm_area_add_early", "memblock_alloc: Linux faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +215,7 @@ class Examined:
     def tree_is_in_the_way(self) -> bool:
         """Whether a range that something was to have has the device tree in it."""
         asked = (r.event for r in self.refused("cma-busy", "crashkernel") if r.event.base)
-        return any(area.what == BLOB for event in asked for area in self.holders(event))
+        return any(area.what == DEVICE_TREE for event in asked for area in self.holders(event))
 
     def node_of(self, area: CmaArea) -> FdtNode | None:
         """The node that a CMA area is of, None for that of the command line or of the kernel."""
@@ -228,7 +234,7 @@ class Examined:
     def takers(self, ranges: list[Range], before: int) -> str:
         """In words: what has been taken in `ranges` up to event number `before`: what the tree and
         the boot loader put there, then what Linux did, largest first."""
-        loaded = {IMAGE, RAMDISK, BLOB, MEMRESERVE}
+        loaded = {KERNEL_IMAGE, RAMDISK, DEVICE_TREE, MEMRESERVE}
         loaded |= {region.node.path for region in self.kernel.fdt.reserved_mem}
         areas: dict[Area, None] = {}
         for part in ranges:

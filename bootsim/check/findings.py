@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from bootsim.check.spans import Span, listed, span
+from bootsim.check.spans import Span, span
+from bootsim.numbers import listed
 
 
 class Severity(IntEnum):
@@ -55,8 +56,9 @@ class Finding:
     `text` says what, with this tree's numbers; `cause`, `cost` and `remedy` why it comes, what is
     lost by it and what changes it, as far as there is something to say. `node` and `prop` are the
     part of the tree to look at, `related` other nodes; `areas` the memory that it is about; `log`
-    what Linux prints. `tree` is the file as it was given; `file`, `line` and `column` (from 1) are
-    the place in its source, 0 where there is none.
+    what Linux prints. `deadly` tells that a boot which died has died of this. `tree` is the file as
+    it was given; `file`, `line` and `column` (from 1) are the place in its source, 0 where there is
+    none.
     """
 
     code: str
@@ -69,6 +71,7 @@ class Finding:
     related: tuple[str, ...] = ()
     areas: tuple[Area, ...] = ()
     log: tuple[str, ...] = ()
+    deadly: bool = False
     tree: str = ""
     file: str = ""
     line: int = 0

@@ -21,7 +21,7 @@ from bootsim.check import (
     rules_reserved,
     rules_sections,
 )
-from bootsim.check.examine import POOLS_OVERLAP, UNMAPPED_BY_POOL, Examined
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, Severity
 
 Rule = Callable[[Examined], Iterator[Finding]]
@@ -53,13 +53,6 @@ RULES: tuple[Rule, ...] = (
     rules_pools.pools,
     rules_crash.crash_kernel,
 )
-# What says itself that the kernel dies, and why.
-_FATAL = frozenset(
-    {
-        *("E-NOMAP-START", "E-KERNEL-OUTSIDE", "E-MEM-EXCEEDS", "E-INITRD-HIGHMEM"),
-        *("E-SECTION-SPLIT", "E-MEMBLOCK-FULL"),
-    }
-)
 # What only follows where the kernel has no memory to live in.
 _FOLLOWS = frozenset({"E-CMA-FAILED", "W-MEM-CUTS", "I-CMA-HIGHMEM"})
 
@@ -70,8 +63,7 @@ def findings_of(boot: Examined) -> list[Finding]:
     if unseen:
         return unseen
     found = _once([finding for rule in RULES for finding in rule(boot)])
-    told = _FATAL | _told_by(boot)
-    if boot.died is not None and not any(f.code in told for f in found):
+    if boot.died is not None and not any(finding.deadly for finding in found):
         errors = [f.code for f in found if f.severity is Severity.ERROR]
         found.append(
             Finding(
@@ -84,13 +76,6 @@ def findings_of(boot: Examined) -> list[Finding]:
             )
         )
     return found
-
-
-def _told_by(boot: Examined) -> frozenset[str]:
-    """What tells this boot's death, and is no death in others."""
-    if boot.dies_of(*UNMAPPED_BY_POOL):
-        return frozenset({"E-PAYLOAD-RESERVED"})
-    return frozenset({"E-RESERVED-OVERLAP"} if boot.dies_of(*POOLS_OVERLAP) else ())
 
 
 def _once(found: list[Finding]) -> list[Finding]:

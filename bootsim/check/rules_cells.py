@@ -9,9 +9,10 @@ from bootsim.check.cells import PHYSICAL, Cells, meant, sound
 from bootsim.check.examine import Examined
 from bootsim.check.findings import Finding, number
 from bootsim.check.nodes import memory_nodes, name_of
-from bootsim.check.spans import listed, span
+from bootsim.check.spans import span
 from bootsim.kernel.libfdt import Fdt, FdtNode
 from bootsim.machine.memory import Range
+from bootsim.numbers import listed
 
 _NUMBERS = ("size", "alignment", "alloc-ranges")
 

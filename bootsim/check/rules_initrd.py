@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bootsim.check.examine import IMAGE, RAMDISK, Examined
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import INITRD
 from bootsim.check.nodes import name_of
 from bootsim.check.rules_lowmem import more_lowmem
 from bootsim.check.rules_memory import mib_from_start
 from bootsim.check.rules_payload import safe_place
-from bootsim.check.spans import Span, has, listed, shared, span, spans, total
+from bootsim.check.spans import Span, has, shared, span, spans, total
 from bootsim.kernel.decompress import Written
 from bootsim.kernel.memory import PAGE_SIZE, PMD_SIZE, round_up
 from bootsim.kernel.mmu import lowmem_end_max
-from bootsim.numbers import size_text
-from bootsim.trace import Refusal
+from bootsim.numbers import listed, size_text
+from bootsim.trace import KERNEL_IMAGE, RAMDISK, Refusal
 
 
 def initrd(boot: Examined) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _unmapped(boot: Examined, taken: Area) -> Finding:
     text += ": Linux reads it through the linear map and faults"
     found = _finding(boot, "E-INITRD-HIGHMEM", taken, text, more=_otherwise(boot, taken))
     later = "Linux dies when it unpacks the initrd."
-    return replace(found, cost=later) if boot.died is None else found
+    return replace(found, deadly=True, cost=found.cost if boot.died is not None else later)
 
 
 def _in_nomap(boot: Examined, taken: Area, event: Refusal) -> Finding:
@@ -120,7 +120,7 @@ def _ruined(boot: Examined, holders: list[Area]) -> str:
     piece, hit = boot.loading.piece(INITRD), _hit(boot)
     if piece is not None and not any(shared(piece.place, area) for area in holders):
         return ", though only in whole pages, as Linux counts it"
-    if hit is None or not any(area.what == IMAGE for area in holders):
+    if hit is None or not any(area.what == KERNEL_IMAGE for area in holders):
         return ""
     return f"; it was written over by {hit.what} before"
 

@@ -69,6 +69,7 @@ def _kernel_outside(boot: Examined, kernel: Area, memory: tuple[Region, ...]) ->
         prop="bootargs" if by_mem else "reg",
         areas=(kernel, *([cut] if cut is not None else [])),
         log=boot.log("Kernel panic", "Ignoring memory"),
+        deadly=True,
     )
 
 
@@ -99,4 +100,5 @@ def _nomap_start(boot: Examined, first: Area) -> Finding:
         node=owner.what if owner else boot.memory_node(),
         prop="reg",
         areas=(owner or first,),
+        deadly=True,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bootsim.check.examine import BLOB, IMAGE, Examined
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, named
 from bootsim.check.rules_memory import mem_parameter_node, mib_from_start
 from bootsim.check.spans import has, spans, total, without
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.numbers import size_text
+from bootsim.trace import DEVICE_TREE, KERNEL_IMAGE
 
 
 def cuts(boot: Examined) -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def cuts(boot: Examined) -> Iterator[Finding]:
 
 
 def _live(boot: Examined) -> Iterator[Area]:
-    for name in (BLOB, IMAGE):
+    for name in (DEVICE_TREE, KERNEL_IMAGE):
         area = boot.use(name)
         if area is not None:
             yield area
@@ -67,4 +68,5 @@ def exceeds(boot: Examined) -> Iterator[Finding]:
         node=mem_parameter_node(boot),
         prop="bootargs",
         areas=tuple(Area.of("mem= alone", r) for r in more),
+        deadly=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bootsim.check.examine import BLOB, IMAGE, POOLS_OVERLAP, Examined
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding, named
 from bootsim.check.loading import TREE
 from bootsim.check.nodes import is_pool, name_of, reserved_nodes
@@ -18,8 +18,11 @@ from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PMD_SIZE, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.numbers import size_text
+from bootsim.trace import DEVICE_TREE, KERNEL_IMAGE, PG_DIR
 
-_KERNEL = {IMAGE, "swapper_pg_dir"}
+# How deaths begin that come of pools which share memory.
+_POOLS_OVERLAP = ("BUG: vm_area_add_early", "memblock_alloc: Linux faults")
+_KERNEL = {KERNEL_IMAGE, PG_DIR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ def busy(boot: Examined) -> Iterator[Finding]:
         if _KERNEL & set(owners):
             end = round_up(max(holder.end for holder in holders), PMD_SIZE)
             remedy = f"Move the region, to {end:#x} or above, or have the kernel put elsewhere."
-        elif BLOB in owners:
-            code, tree = "E-DTB-IN-NOMAP", holders[owners.index(BLOB)]
+        elif DEVICE_TREE in owners:
+            code, tree = "E-DTB-IN-NOMAP", holders[owners.index(DEVICE_TREE)]
             remedy = f"{safe_place(boot, TREE, tree.size)} In U-Boot: fdt_addr_r, fdt_high."
         elif owners == [MEMRESERVE]:
             remedy = "Leave that out of /memreserve/: the node alone keeps its memory from Linux."
@@ -165,17 +168,18 @@ def _overlap(boot: Examined, one: Definition, other: Definition) -> Finding:
         cause = "They are entries of one reg. Linux says nothing of that."
     elif not said:
         cause = "Linux compares only neighbours, by the first entry of reg: it says nothing here."
-    fatal = (one.pool or other.pool) and boot.dies_of(*POOLS_OVERLAP)
+    deadly = (one.pool or other.pool) and boot.dies_of(*_POOLS_OVERLAP)
     return Finding(
         "E-RESERVED-OVERLAP",
         f"{first.area} and {second.area} share {both}",
         cause=cause,
-        cost=boot.fate if fatal else "",
+        cost=boot.fate if deadly else "",
         node=_path(first),
         prop="reg",
         related=(second.area.what,),
         areas=areas,
         log=said,
+        deadly=deadly,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bootsim.check.examine import BLOB, IMAGE, RAMDISK, UNMAPPED_BY_POOL, Examined
+from bootsim.check.examine import Examined
 from bootsim.check.findings import Area, Finding
 from bootsim.check.loading import INITRD, TREE, ZIMAGE, Gap, Piece
 from bootsim.check.rules_cells import misread_nodes
@@ -13,6 +13,7 @@ from bootsim.kernel.memory import PAGE_SIZE, round_down, round_up
 from bootsim.kernel.of_reserved_mem import MEMRESERVE
 from bootsim.machine.memory import Range
 from bootsim.numbers import size_text
+from bootsim.trace import DEVICE_TREE, KERNEL_IMAGE, RAMDISK
 
 _ALIGN = 64 << 10  # an address that is easy to type
 
@@ -126,7 +127,7 @@ def in_reserved(boot: Examined) -> Iterator[Finding]:
     Linux refuses what overlaps only where it has reserved that before, and no-map regions. The rest
     it reserves twice, and says nothing.
     """
-    for name, what in ((IMAGE, "the kernel"), (BLOB, TREE), (RAMDISK, INITRD)):
+    for name, what in ((KERNEL_IMAGE, "the kernel"), (DEVICE_TREE, TREE), (RAMDISK, INITRD)):
         area = boot.use(name)
         if area is None:
             continue
@@ -148,7 +149,7 @@ def _regions(boot: Examined) -> Iterable[Area]:
 
 def _later_tree(boot: Examined, name: str) -> Iterable[Area]:
     """The tree, where Linux reserves it after an initrd: up to 5.6."""
-    area = boot.use(BLOB)
+    area = boot.use(DEVICE_TREE)
     return [area] if name == RAMDISK and area is not None else []
 
 
@@ -167,15 +168,17 @@ def _is_pool(boot: Examined, region: Area) -> bool:
 
 def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -> Finding:
     nomap = any((r.what, r.base) == (region.what, region.base) for r in boot.nomap)
+    kernel = area.what == KERNEL_IMAGE
+    deadly = kernel and _is_pool(boot, region) and boot.dies_of("dma_contiguous_remap")
     node = region.what if region.what.startswith("/") and region.what != MEMRESERVE else ""
     code, cost = "E-PAYLOAD-RESERVED", ""
     cause = "Linux reserves both, and does not notice."
     if what == INITRD:
         code = "E-INITRD-OVERLAP"
         cost = "Linux gives the initrd's memory back when it has unpacked it, the region's with it."
-        if region.what == BLOB:
+        if region.what == DEVICE_TREE:
             cost = "What the boot loader loads last is whole, the other is not."
-    elif area.what == IMAGE and _is_pool(boot, region) and boot.dies_of(*UNMAPPED_BY_POOL):
+    elif deadly:
         cost = "Linux unmaps a pool before it maps it again, itself with it, and dies."
     elif what == TREE and nomap:
         code = "E-DTB-IN-NOMAP"
@@ -186,10 +189,11 @@ def _in_region(boot: Examined, what: str, area: Area, region: Area, both: int) -
         f"{what} {span(area)} overlaps {region} by {size_text(both)}{', which is no-map' * nomap}",
         cause=cause,
         cost=cost,
-        remedy="Move the region." if area.what == IMAGE else safe_place(boot, what, area.size),
+        remedy="Move the region." if kernel else safe_place(boot, what, area.size),
         node=node,
         prop="reg" if node else "",
         areas=(area, region),
+        deadly=deadly,
     )
 
 

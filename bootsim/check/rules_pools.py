@@ -10,12 +10,12 @@ from bootsim.check.findings import Area, Finding
 from bootsim.check.holes import ANYWHERE, most, zones
 from bootsim.check.nodes import is_pool
 from bootsim.check.rules_cells import misread_nodes
-from bootsim.check.spans import listed, shared, span, spans
+from bootsim.check.spans import shared, span, spans
 from bootsim.kernel.cma import cma_min_alignment
 from bootsim.kernel.libfdt import FdtNode
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
-from bootsim.numbers import size_text
+from bootsim.numbers import listed, size_text
 
 
 def no_room(boot: Examined) -> Iterator[Finding]:

@@ -205,4 +205,5 @@ def tables_full(boot: Examined) -> Iterator[Finding]:
             areas=places[:8],
             log=boot.log(*(f"failed to reserve memory for node '{name_of(n)}'" for n in nodes))
             + boot.log("cma: Failed", "failed to allocate memory for node", "Kernel panic"),
+            deadly=True,
         )

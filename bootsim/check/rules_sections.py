@@ -35,4 +35,5 @@ def split_section(boot: Examined) -> Iterator[Finding]:
         node=owner.what if owner else boot.memory_node(behind),
         prop="reg",
         areas=(owner or hole,),
+        deadly=True,
     )

@@ -11,10 +11,9 @@ from typing import Protocol
 
 from bootsim.kernel.memory import round_up
 from bootsim.machine.memory import Range
-from bootsim.numbers import size_text
+from bootsim.numbers import listed, size_text
 
 _BASE = attrgetter("base")
-_SHOWN = 4  # in a sentence
 
 
 class Span(Protocol):
@@ -39,13 +38,6 @@ def span_or_none(place: Span) -> str:
 def spans(places: Iterable[Span]) -> str:
     """`places` as span() tells them, the first few of many."""
     return listed(map(span, places))
-
-
-def listed(words: Iterable[str]) -> str:
-    """`words` in a sentence: the first few, and how many more there are."""
-    every = list(words)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more
 
 
 def total(places: Iterable[Span]) -> int:

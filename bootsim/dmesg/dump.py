@@ -17,7 +17,8 @@ from bootsim.dmesg.words import Dump, reserves_for_an_allocator
 from bootsim.kernel.memblock import Memblock
 from bootsim.kernel.memory import PAGE_SIZE
 from bootsim.machine.memory import Range
-from bootsim.trace import MemblockRange, MemblockResize
+from bootsim.numbers import listed
+from bootsim.trace import DEVICE_TREE, MemblockRange, MemblockResize
 
 _BEFORE = "before memblock=debug is parsed"
 
@@ -114,9 +115,8 @@ class DumpComparison:
         for table in ("memory", "reserved"):
             missing = dump.missing(table)
             if missing:
-                shown = ", ".join(f"{table}[{index:#x}]" for index in missing[:8])
-                more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-                text = f"the MEMBLOCK configuration's {shown}{more}: the lines are not there"
+                shown = listed((f"{table}[{index:#x}]" for index in missing), 8)
+                text = f"the MEMBLOCK configuration's {shown}: the lines are not there"
                 state.found(FindingKind.LOST, text)
             elif not dump.regions.get(table):
                 text = f"the MEMBLOCK configuration's regions of {table}: they are not there"
@@ -222,7 +222,7 @@ class DumpComparison:
         what = what or image.get(span)
         name = f"{span} ({what})" if what else f"{span}"
         if what is None and at_start and self._may_be_the_tree(span):
-            what = "device tree"
+            what = DEVICE_TREE
             name = f"{span} (by its size the device tree's blob)"
         if not self._boot.from_start:
             text = f"{name} was reserved before the log begins, or by a line that is lost"

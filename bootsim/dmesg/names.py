@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bootsim.dmesg.tree import TreeFacts
 from bootsim.dmesg.words import function_of
 from bootsim.machine.memory import Range
+from bootsim.trace import DEVICE_TREE, KERNEL_IMAGE, PG_DIR, RAMDISK
 
 _ADDRESS = r"0x([0-9a-f]{1,16})"
 _CMA = re.compile(rf"^cma: Reserved (\d+) MiB at {_ADDRESS}")
@@ -24,16 +25,14 @@ _CRASH = re.compile(r"^Reserving (\d+)MB of (?:low )?memory at (\d+)MB for crash
 # arch/arm/kernel/head.S: swapper_pg_dir lies right below the kernel's text offset.
 _PG_DIR_SIZE, _PG_DIR_OFFSET = 0x4000, 0x4000
 _LPAE_PG_DIR_SIZE, _LPAE_PG_DIR_OFFSET = 0x5000, 0x3000
-PG_DIR = "swapper_pg_dir"
 _RESERVED = "/reserved-memory/"
-KERNEL_IMAGE = "kernel image"
 _KERNEL_DISTANCE = 2 << 20  # from swapper_pg_dir to where the image is reserved: less than this
 _CALLERS = {
     "memblock_double_array": "memblock's own regions",
     "alloc_node_mem_map": "memory map",
     "arm_mm_memblock_reserve": PG_DIR,
-    "reserve_initrd_mem": "initrd",
-    "early_init_fdt_reserve_self": "device tree",
+    "reserve_initrd_mem": RAMDISK,
+    "early_init_fdt_reserve_self": DEVICE_TREE,
 }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bootsim.dmesg.allocations import PMD_SIZE, AllocationCheck, Request
 from bootsim.dmesg.dump import DumpComparison
 from bootsim.dmesg.findings import FindingKind
-from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR, Names, is_pg_dir, name_of
+from bootsim.dmesg.names import Names, is_pg_dir, name_of
 from bootsim.dmesg.recording import LoggedBoot
 from bootsim.dmesg.replayed import RamBanks, Replayed
 from bootsim.dmesg.spans import difference, union
@@ -22,7 +22,15 @@ from bootsim.dmesg.words import Dump, function_of, reserves_for_an_allocator
 from bootsim.errors import BootsimError
 from bootsim.kernel.memory import PAGE_SIZE, round_up
 from bootsim.machine.memory import Range
-from bootsim.trace import Event, MemblockAlloc, MemblockRange, MemblockResize, Printk
+from bootsim.trace import (
+    KERNEL_IMAGE,
+    PG_DIR,
+    Event,
+    MemblockAlloc,
+    MemblockRange,
+    MemblockResize,
+    Printk,
+)
 
 # To 5.0, the functions that reserve for an allocator which logs no request. From 5.1 on two callers
 # of memblock_alloc_range_nid() log none: cma_declare_contiguous_nid(), which says what it got, and

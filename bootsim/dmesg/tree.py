@@ -10,6 +10,7 @@ from bootsim.devicetree.board import Board
 from bootsim.devicetree.tree import Node, Tree
 from bootsim.errors import DeviceTreeError
 from bootsim.machine.memory import Range
+from bootsim.trace import DEVICE_TREE, RAMDISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class TreeFacts:
             if place == span:
                 return what
         if span.size == self.size:
-            return "device tree"
+            return DEVICE_TREE
         for place, what in self.named:
             if place.base <= span.base and span.end <= place.end:
                 return what
@@ -53,7 +54,7 @@ def tree_facts(data: bytes, name: str) -> TreeFacts:
         memory = board.memory
         if board.initrd is not None and board.initrd[0] < board.initrd[1]:
             start, end = board.initrd
-            named.append((Range(start, end - start), "initrd"))
+            named.append((Range(start, end - start), RAMDISK))
     named += _reserved_memory(tree)
     return TreeFacts(name, memory, problem, tuple(named), header.totalsize)
 

@@ -14,7 +14,7 @@ from bootsim.kernel.kernel import Kernel
 from bootsim.kernel.libfdt import FDT_NOP, Fdt, FdtNode, fdt_check_header, fdt_totalsize
 from bootsim.kernel.memory import PAGE_SIZE, PHYS_ADDR_MAX, round_up
 from bootsim.kernel.profile import MachineDesc
-from bootsim.trace import Refusal
+from bootsim.trace import DEVICE_TREE, Refusal
 
 _FDT_HEADER_SIZE = 40
 _FDT_ALIGN = 8  # scripts/dtc/libfdt/fdt.c, fdt_ro_probe_()
@@ -246,7 +246,7 @@ def early_init_fdt_reserve_self(kernel: Kernel) -> None:
     """
     base, size = kernel.fdt.blob_phys, tree(kernel).totalsize
     kernel.memblock.reserve(base, size, caller=kernel.profile.features.reserve_dtb)
-    kernel.use(base, size, "device tree")
+    kernel.use(base, size, DEVICE_TREE)
 
 
 def reg_entries(kernel: Kernel, reg: bytes) -> Iterator[tuple[int, int]]:

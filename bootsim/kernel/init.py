@@ -21,7 +21,7 @@ from bootsim.kernel.mmzone import ZONE_HIGHMEM, PageLayout, PfnRange, ZoneSpan
 from bootsim.kernel.of_reserved_mem import early_init_fdt_scan_reserved_mem
 from bootsim.kernel.page_alloc import PageAllocator
 from bootsim.kernel.params import memparse, null_parameter
-from bootsim.trace import Refusal
+from bootsim.trace import KERNEL_IMAGE, PG_DIR, RAMDISK, Refusal
 from bootsim.weak import weakly
 
 U32_MASK = 0xFFFFFFFF
@@ -88,7 +88,7 @@ def arm_memblock_init(kernel: Kernel, reserve: Callable[[Kernel], None]) -> None
     """
     text, end = kernel.pa_symbol("_stext"), kernel.pa_symbol("_end")
     kernel.memblock.reserve(text, end - text, caller="arm_memblock_init")
-    kernel.use(text, end - text, "kernel image")
+    kernel.use(text, end - text, KERNEL_IMAGE)
     arm_initrd_init(kernel)
     arm_mm_memblock_reserve(kernel)
     reserve(kernel)
@@ -119,7 +119,7 @@ def arm_initrd_init(kernel: Kernel) -> None:
     else:
         caller = "arm_memblock_init" if function == "arm_initrd_init" else function
         kernel.memblock.reserve(start, size, caller=caller)
-        kernel.use(start, size, "initrd")
+        kernel.use(start, size, RAMDISK)
         variables = kernel.vars
         variables.initrd_start = kernel.phys_to_virt(variables.phys_initrd_start)
         variables.initrd_end = variables.initrd_start + variables.phys_initrd_size
@@ -132,7 +132,7 @@ def arm_mm_memblock_reserve(kernel: Kernel) -> None:
     """Reserve the page table that head.S made (arch/arm/mm/mmu.c)."""
     table = kernel.virt_to_phys(kernel.profile.swapper_pg_dir)
     kernel.memblock.reserve(table, _SWAPPER_PG_DIR_SIZE, caller="arm_memblock_init")
-    kernel.use(table, _SWAPPER_PG_DIR_SIZE, "swapper_pg_dir")
+    kernel.use(table, _SWAPPER_PG_DIR_SIZE, PG_DIR)
 
 
 def bootmem_init(kernel: Kernel) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR, Names, is_pg_dir, name_of
+from bootsim.dmesg.names import Names, is_pg_dir, name_of
 from bootsim.dmesg.tree import TreeFacts, tree_facts
 from bootsim.dmesg.words import function_of, reserves_for_an_allocator
 from bootsim.loader import Placement
 from bootsim.machine.memory import Range
-from bootsim.trace import Event, MemblockAlloc, MemblockRange, Printk, Use
+from bootsim.trace import (
+    DEVICE_TREE,
+    KERNEL_IMAGE,
+    PG_DIR,
+    RAMDISK,
+    Event,
+    MemblockAlloc,
+    MemblockRange,
+    Printk,
+    Use,
+)
 
 
 class Uses:
@@ -19,9 +29,9 @@ class Uses:
     def __init__(self, placement: Placement, blob: bytes, name: str) -> None:
         """The tree in `blob`, of that `name`, tells what it reserves at an address."""
         self._blob, self._name = blob, name
-        self._loaded = [(placement.kernel, KERNEL_IMAGE), (placement.dtb, "device tree")]
+        self._loaded = [(placement.kernel, KERNEL_IMAGE), (placement.dtb, DEVICE_TREE)]
         if placement.initrd is not None:
-            self._loaded.append((placement.initrd, "initrd"))
+            self._loaded.append((placement.initrd, RAMDISK))
         self._names = Names()
         self._asked: str | None = None  # who has asked an allocator, until that reserves
         self._taken: list[Range] = []

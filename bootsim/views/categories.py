@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bootsim import trace
 from bootsim.views.owners import Owned, State
 
 
@@ -25,10 +26,10 @@ class Category:
     owners: tuple[str, ...] = ()
 
 
-KERNEL = Category("K", "kernel", "#d55e00", "#e8743b", ("kernel image",))
-PAGE_TABLES = Category("P", "page tables", "#c0569b", "#d685b9", ("swapper_pg_dir", "page table"))
-DEVICE_TREE = Category("D", "device tree", "#e0a100", "#e8b93e", ("device tree",))
-INITRD = Category("I", "initrd", "#009e73", "#2fbf95", ("initrd",))
+KERNEL = Category("K", "kernel", "#d55e00", "#e8743b", (trace.KERNEL_IMAGE,))
+PAGE_TABLES = Category("P", "page tables", "#c0569b", "#d685b9", (trace.PG_DIR, "page table"))
+DEVICE_TREE = Category("D", "device tree", "#e0a100", "#e8b93e", (trace.DEVICE_TREE,))
+INITRD = Category("I", "initrd", "#009e73", "#2fbf95", (trace.RAMDISK,))
 CMA = Category("C", "CMA", "#3fa3dc", "#6cc0ee", ("CMA",))
 MEMORY_MAP = Category("M", "memory map", "#0a63a8", "#4d92d6", ("memory map",))
 TREE = Category("T", "reserved by the tree", "#5a3fb5", "#a294f2", ("/reserved-memory",))

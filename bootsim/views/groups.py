@@ -12,6 +12,7 @@ from functools import partial
 from itertools import takewhile
 
 from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.numbers import listed
 from bootsim.views.categories import FREE, GIVEN, PAGE_TABLES, Category, category
 from bootsim.views.owners import Owned
 
@@ -94,8 +95,7 @@ def _group(members: tuple[Owned, ...]) -> Group:
     if kind == PAGE_TABLES and not crumbs:
         return Group(members, kind, f"{len(owned)} page tables")
     names = list(dict.fromkeys(map(_name, owned)))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    told = ", ".join(names[:_NAMED]) + more
+    told = listed(names, _NAMED)
     return Group(members, kind, f"{len(owned)} {'below a page' if crumbs else 'pieces'}: {told}")
 
 

@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
 
-from bootsim.dmesg.names import KERNEL_IMAGE, PG_DIR
 from bootsim.errors import BootsimError
 from bootsim.kernel.memblock_features import MemblockFlags
 from bootsim.kernel.memblock_type import Region
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from bootsim.machine import mmu
 from bootsim.machine.memory import Range
-from bootsim.trace import HANDOVER, Event, MemblockRange, PageAlloc, PageFree, Use
+from bootsim.trace import (
+    HANDOVER,
+    KERNEL_IMAGE,
+    PG_DIR,
+    Event,
+    MemblockRange,
+    PageAlloc,
+    PageFree,
+    Use,
+)
 from bootsim.views.booted import BootedKernel
 
 FREE = "free"

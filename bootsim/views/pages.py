@@ -8,6 +8,7 @@ from enum import Enum
 from itertools import groupby, pairwise
 
 from bootsim.kernel.memory import PAGE_SHIFT, PAGE_SIZE
+from bootsim.numbers import listed
 from bootsim.views import size_text
 from bootsim.views.account import Account, Kind, Piece
 from bootsim.views.booted import BootedKernel
@@ -122,9 +123,8 @@ def _fate(parts: list[Piece], pfn: int, end_pfn: int) -> tuple[Fate, str, int]:
     if fate == Fate.GIVEN:
         return fate, "", 0
     owners = list(dict.fromkeys(piece.owner for piece in parts if piece.kind == first))
-    more = f" and {len(owners) - _NAMED} more" if len(owners) > _NAMED else ""
     base, end = pfn << PAGE_SHIFT, end_pfn << PAGE_SHIFT
     spare = sum(
         min(piece.end, end) - max(piece.base, base) for piece in parts if piece.kind == Kind.PARTIAL
     )
-    return fate, ", ".join(owners[:_NAMED]) + more, spare
+    return fate, listed(owners, _NAMED), spare

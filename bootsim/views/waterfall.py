@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from bootsim.kernel.memory import PAGE_SIZE
+from bootsim.trace import RAMDISK
 from bootsim.views import View, size_text
 from bootsim.views.account import FREE, NOT_RESERVED, PRESENT, Account, Kind, Piece, Said
 from bootsim.views.categories import CATEGORIES, NOT_LINUX, RESERVED, Category
@@ -144,7 +145,7 @@ def _ending(account: Account) -> Iterator[str]:
 def _later(account: Account) -> dict[str, int]:
     """What is reserved now and comes to the buddy allocator before init runs, bytes: CMA by
     cma_init_reserved_areas(), the initrd by free_initrd_mem(), .init by free_initmem()."""
-    initrd = sum(p.size for p in account.pieces if p.kind == Kind.RESERVED and p.owner == "initrd")
+    initrd = sum(p.size for p in account.pieces if p.kind == Kind.RESERVED and p.owner == RAMDISK)
     sizes = {
         "CMA": account.size(Kind.CMA),
         "the initrd": initrd // PAGE_SIZE * PAGE_SIZE,

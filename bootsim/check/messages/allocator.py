@@ -7,7 +7,7 @@ import re
 from bootsim.check.logfacts import MEM, through
 from bootsim.check.messages.message import Known, Message
 from bootsim.check.spans import span
-from bootsim.numbers import size_text
+from bootsim.numbers import listed, size_text
 
 _ZONES = {
     "DMA": "lowmem, which the kernel has mapped (DMA is but its name)",
@@ -50,10 +50,9 @@ def _by_tree(known: Known) -> str:
     regions = [r for r in boot.kernel.fdt.reserved_mem if r.size]
     if not regions:
         return " The tree's /reserved-memory has no part in that."
-    largest = sorted(regions, key=lambda region: -region.size)[:3]
-    named = ", ".join(f"{r.node.name} {size_text(r.size)}" for r in largest)
-    more = f" and {len(regions) - 3} more" if len(regions) > 3 else ""
-    return f" The tree's /reserved-memory has {named}{more}."
+    largest = sorted(regions, key=lambda region: -region.size)
+    named = listed((f"{r.node.name} {size_text(r.size)}" for r in largest), 3)
+    return f" The tree's /reserved-memory has {named}."
 
 
 def _zone(match: re.Match[str], known: Known) -> str:

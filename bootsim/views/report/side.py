@@ -14,6 +14,7 @@ from bootsim.kernel.log import log_lines
 from bootsim.kernel.memblock_features import MemblockFeatures
 from bootsim.kernel.memory import PAGE_SHIFT
 from bootsim.machine.memory import Range
+from bootsim.numbers import listed
 from bootsim.realkernel.boot import RealBoot
 from bootsim.simulate import Boot
 from bootsim.sources import DUMP_STAGE, Source, Tables
@@ -246,12 +247,11 @@ def _tables_sums(tables: Tables) -> tuple[Sum, ...]:
 def _with_unseen(remarks: list[str], past: History) -> list[str]:
     if not past.unseen:
         return remarks
-    regions = ", ".join(str(Range(r.base, r.size)) for r in past.unseen[:4])
-    more = f" and {len(past.unseen) - 4} more" if len(past.unseen) > 4 else ""
+    regions = listed(str(Range(r.base, r.size)) for r in past.unseen)
     return [
         *remarks,
         "The events do not tell all: the tables at the end are the boot's own, and differ from what"
-        f" its events come to in {regions}{more}.",
+        f" its events come to in {regions}.",
     ]
 
 
